@@ -1,0 +1,31 @@
+//! `millstream check`
+
+use std::path::PathBuf;
+
+use millstream::database::edition;
+use millstream::pipeline::{backfill, resolve, summary};
+use millstream::sink::SinkError;
+
+use super::{Common, Ended};
+
+/// Hold a pipeline file against both sides and print the plan. Changes nothing.
+///
+/// All problems come at once, each with file, line, column and a hint.
+///
+/// Example: `millstream check pipelines/telemetry.toml`
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The pipeline file.
+    pipeline: PathBuf,
+}
+
+pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result<Ended> {
+    let plan = super::load(&arguments.pipeline)?;
+    let server = super::server(&plan)?;
+    let session = server.connect("millstream check").await.map_err(SinkError::from)?;
+    let edition = edition::detect(&session.client).await?;
+    let file = backfill::source_path(&plan);
+    let resolved = resolve::resolve(&plan, &session.client, file, None).await?;
+    super::print(&summary::of_check(&plan, &resolved, &edition.to_string()), common)?;
+    Ok(Ended::DONE)
+}

@@ -1,0 +1,221 @@
+//! One thin file a subcommand: arguments → plan → call → print. No logic lives here.
+
+mod backfill;
+mod check;
+mod dead_letter;
+mod generate;
+mod migrate;
+mod time;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use millstream::config::plan::Plan;
+use millstream::config::{self, Problems};
+use millstream::database::migrate::MigrateError;
+use millstream::fault;
+use millstream::observe::progress::Style;
+use millstream::observe::report::{Format, Report};
+use millstream::observe::trace;
+use millstream::pipeline::backfill::RunError;
+use millstream::pipeline::lane::LaneError;
+use millstream::pipeline::resolve::ResolveError;
+use millstream::sink::SinkError;
+use millstream::sink::session::{Server, SessionError};
+
+/// Brings a factory's data into TimescaleDB, exactly once, and proves it.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100, subcommand_required = true)]
+#[command(help_template = "{about}\n\nUsage: {usage}\n\n\
+Move data\n  \
+  audit        Profile a source and write its pipeline file\n  \
+  check        Hold a pipeline file against both sides and print the plan\n  \
+  backfill     Load a source, or what was added to it since\n  \
+  verify       Prove that what landed is what was sent\n  \
+  dead-letter  List, show, export and replay rows that were set aside\n\n\
+Look after the database\n  \
+  migrate      Apply a migration set, or show what is applied\n\n\
+Try it\n  \
+  time         Try a time policy on values\n  \
+  generate     Make realistic source files\n  \
+  bench        Measure against other ways to load the same file\n  \
+  completions  Print shell completions\n\n\
+Options:\n{options}\n\n\
+Start with `millstream audit my.db --out my.toml`. Exit codes: 0 done, 1 failed, 2 wrong usage or plan \
+(nothing was touched), 3 more rejected than allowed, 4 verification or balance failed, 5 stopped (the \
+same command goes on), 6 done with debt unpaid.")]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Common {
+    /// More words; twice for all of them.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// How progress is shown.
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    progress: Style,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::Arguments),
+    Backfill(backfill::Arguments),
+    Verify(verify::Arguments),
+    DeadLetter(dead_letter::Arguments),
+    Migrate(migrate::Arguments),
+    Time(time::Arguments),
+    Generate(generate::Arguments),
+    /// Print shell completions: `millstream completions bash > …/completions/millstream`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What a command ends with.
+pub(crate) struct Ended {
+    code: u8,
+}
+
+impl Ended {
+    pub(crate) const DONE: Self = Self { code: 0 };
+
+    pub(crate) fn with(code: u8) -> Self {
+        Self { code }
+    }
+}
+
+pub(crate) fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let common = arguments.common;
+    trace::start(common.verbose);
+    let ended = match arguments.command {
+        Command::Check(arguments) => block_on(check::run(&arguments, common)),
+        Command::Backfill(arguments) => block_on(backfill::run(&arguments, common)),
+        Command::Verify(arguments) => block_on(verify::run(&arguments, common)),
+        Command::DeadLetter(arguments) => block_on(dead_letter::run(&arguments, common)),
+        Command::Migrate(arguments) => block_on(migrate::run(&arguments, common)),
+        Command::Time(arguments) => time::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments, common),
+        Command::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "millstream", &mut std::io::stdout());
+            Ok(Ended::DONE)
+        }
+    };
+    match ended {
+        Ok(ended) => ExitCode::from(ended.code),
+        Err(error) => {
+            eprintln!("{}", describe(&error));
+            ExitCode::from(code(&error))
+        }
+    }
+}
+
+fn block_on<F: Future<Output = anyhow::Result<Ended>>>(command: F) -> anyhow::Result<Ended> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?
+        .block_on(command)
+}
+
+/// The error for a person; problems of a file speak for themselves.
+fn describe(error: &anyhow::Error) -> String {
+    let found = error.downcast_ref::<Problems>();
+    let resolve = match error.downcast_ref::<RunError>() {
+        Some(RunError::Resolve(resolve)) => Some(resolve),
+        _ => error.downcast_ref::<ResolveError>(),
+    };
+    let problems = match resolve {
+        Some(ResolveError::Problems(problems)) => Some(problems),
+        _ => found,
+    };
+    match problems {
+        Some(problems) => problems.to_string(),
+        None => format!("millstream: {}", fault::chain(error.as_ref())),
+    }
+}
+
+/// 2 when nothing was touched, 5 when the same command goes on, else 1.
+fn code(error: &anyhow::Error) -> u8 {
+    if error.is::<Problems>() || error.is::<ResolveError>() || error.is::<Usage>() {
+        return 2;
+    }
+    if let Some(SinkError::Session(SessionError::Url(_))) = error.downcast_ref() {
+        return 2;
+    }
+    match (error.downcast_ref::<RunError>(), error.downcast_ref::<MigrateError>()) {
+        (Some(RunError::Resolve(_) | RunError::NotEmpty(_)), _) => 2,
+        (Some(RunError::Register(error)), _) if !matches!(error, millstream::pipeline::register::RegisterError::Sink(_)) => 2,
+        (Some(RunError::Source(_)), _) => 2,
+        (Some(RunError::Busy { .. } | RunError::Sink(SinkError::Fenced)), _) => 5,
+        (Some(RunError::Lane(LaneError::Sink { error: SinkError::Fenced, .. })), _) => 5,
+        (_, Some(MigrateError::UnknownSet { .. } | MigrateError::Changed { .. })) => 2,
+        _ => 1,
+    }
+}
+
+/// Wrong usage that clap cannot see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// The environment, as configuration reads it.
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+pub(crate) fn load(path: &Path) -> anyhow::Result<Plan> {
+    Ok(config::load(path, &environment)?)
+}
+
+/// A target for commands that have no pipeline file.
+pub(crate) fn target_from_environment() -> anyhow::Result<Server> {
+    let url = environment("DATABASE_URL").filter(|url| !url.is_empty()).ok_or_else(|| {
+        Usage("DATABASE_URL is not set: export DATABASE_URL=postgres://user@host/database".to_owned())
+    })?;
+    Ok(Server::parse(&url).map_err(SinkError::from)?)
+}
+
+pub(crate) fn server(plan: &Plan) -> anyhow::Result<Server> {
+    Ok(Server::parse(&plan.target.url.0).map_err(SinkError::from)?)
+}
+
+/// Puts the ledger in place.
+pub(crate) async fn ensure_ledger(server: &Server) -> anyhow::Result<()> {
+    let mut session = server.connect("millstream").await.map_err(SinkError::from)?;
+    millstream::database::migrate::up(&mut session.client, "millstream").await?;
+    Ok(())
+}
+
+/// Results go to stdout; everything else to stderr.
+pub(crate) fn print(report: &Report, common: Common) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let text = report.render(common.format);
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // `| head` closed the pipe: it has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+pub(crate) fn write_page(report: &Report, path: Option<&PathBuf>) -> anyhow::Result<()> {
+    if let Some(path) = path {
+        std::fs::write(path, report.html())
+            .map_err(|error| anyhow::anyhow!("the report {}: {error}", path.display()))?;
+    }
+    Ok(())
+}

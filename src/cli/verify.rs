@@ -1,0 +1,33 @@
+//! `millstream verify`
+
+use std::path::PathBuf;
+
+use millstream::pipeline::{summary, verify};
+
+use super::{Common, Ended};
+
+/// Prove that what landed is what was sent: row counts and fingerprints, ledger against table.
+///
+/// Example: `millstream verify pipelines/telemetry.toml --deep`
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The pipeline file.
+    pipeline: PathBuf,
+    /// Also read the source and transform it again.
+    #[arg(long)]
+    deep: bool,
+    /// Also write the result as one HTML page.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result<Ended> {
+    let plan = super::load(&arguments.pipeline)?;
+    let server = super::server(&plan)?;
+    super::ensure_ledger(&server).await?;
+    let verified = verify::all(&plan, &server, arguments.deep).await?;
+    let report = summary::of_verification(&plan, &verified);
+    super::print(&report, common)?;
+    super::write_page(&report, arguments.report.as_ref())?;
+    Ok(Ended::with(if report.outcome == "done" { 0 } else { 4 }))
+}

@@ -1,0 +1,5 @@
+//! What a person or a machine gets to see of a run.
+
+pub mod progress;
+pub mod report;
+pub mod trace;

@@ -1,0 +1,242 @@
+//! How far a run is: counters that lanes raise, and a bar, lines or JSON made of them.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::batch::Counts;
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Style {
+    /// A bar on a terminal, plain lines elsewhere.
+    Auto,
+    /// Plain lines.
+    Plain,
+    /// JSON lines on stderr.
+    Json,
+    /// Nothing.
+    None,
+}
+
+/// Time spent in one stage, over all lanes.
+#[derive(Debug, Default)]
+pub struct Timer(AtomicU64);
+
+impl Timer {
+    /// Adds some.
+    pub fn add(&self, elapsed: Duration) {
+        let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// Nanoseconds so far.
+    pub fn nanos(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Time by stage.
+#[derive(Debug, Default)]
+pub struct Stages {
+    /// Reading the source.
+    pub read: Timer,
+    /// Mapping and encoding.
+    pub transform: Timer,
+    /// COPY to COMMIT, as seen from here.
+    pub write: Timer,
+}
+
+/// Counters of one run.
+#[derive(Debug)]
+pub struct Progress {
+    /// Time by stage.
+    pub stages: std::sync::Arc<Stages>,
+    state: Mutex<State>,
+    total: AtomicU64,
+    style: Style,
+    bar: ProgressBar,
+    started: Instant,
+}
+
+#[derive(Debug)]
+struct State {
+    counts: Counts,
+    by_table: Vec<Counts>,
+    latency_us: Option<Histogram<u64>>,
+    restarts: u64,
+    last_line: Instant,
+    /// Rows done at some moments, for the plot of the report.
+    curve: Vec<(f64, u64)>,
+}
+
+/// Lines are for logs: one now and then is enough.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+impl Progress {
+    /// Progress over `total` rows.
+    pub fn new(style: Style, total: u64) -> Self {
+        let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let style = match style {
+            Style::Auto if terminal => Style::Auto,
+            Style::Auto => Style::Plain,
+            other => other,
+        };
+        let bar = match style {
+            Style::Auto => ProgressBar::new(total),
+            _ => ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()),
+        };
+        let template = "{prefix:<18} {bar:30} {percent:>3}%  {human_pos}/{human_len} rows  {per_sec}  {eta} left";
+        if let Ok(template) = ProgressStyle::with_template(template) {
+            bar.set_style(template.progress_chars("━━─"));
+        }
+        let now = Instant::now();
+        Self {
+            stages: std::sync::Arc::default(),
+            state: Mutex::new(State {
+                counts: Counts::default(),
+                by_table: Vec::new(),
+                // 1 µs to 10 min with three digits; the bounds are constants, so it is always there.
+                latency_us: Histogram::new_with_bounds(1, 600_000_000, 3).ok(),
+                restarts: 0,
+                last_line: now,
+                curve: vec![(0.0, 0)],
+            }),
+            total: AtomicU64::new(total),
+            style,
+            bar,
+            started: now,
+        }
+    }
+
+    /// Sets what there is to do, once it is known.
+    pub fn expect(&self, total: u64) {
+        self.total.store(total, Ordering::Relaxed);
+        self.bar.set_length(total);
+    }
+
+    /// So many are done.
+    pub fn at(&self, done: u64) {
+        self.bar.set_position(done);
+    }
+
+    /// Names what is being done.
+    pub fn stage(&self, name: &str) {
+        self.bar.set_prefix(name.to_owned());
+        if self.style == Style::Plain {
+            self.line(name);
+        }
+    }
+
+    /// A transaction was committed.
+    pub fn committed(&self, table: usize, counts: Counts, elapsed: Duration) {
+        self.stages.write.add(elapsed);
+        let Ok(mut state) = self.state.lock() else { return };
+        state.counts += counts;
+        if state.by_table.len() <= table {
+            state.by_table.resize(table + 1, Counts::default());
+        }
+        state.by_table[table] += counts;
+        let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        if let Some(histogram) = &mut state.latency_us {
+            histogram.saturating_record(micros.max(1));
+        }
+        let seconds = self.started.elapsed().as_secs_f64();
+        let read = state.counts.read;
+        state.curve.push((seconds, read));
+        self.bar.set_position(read);
+        if state.last_line.elapsed() >= LINE_EVERY {
+            state.last_line = Instant::now();
+            drop(state);
+            self.show(read, seconds);
+        }
+    }
+
+    fn show(&self, read: u64, seconds: f64) {
+        let total = self.total.load(Ordering::Relaxed);
+        let rate = read as f64 / seconds.max(0.001);
+        let left = total.saturating_sub(read) as f64 / rate.max(0.001);
+        let percent = 100.0 * read as f64 / total.max(1) as f64;
+        match self.style {
+            Style::Plain => self.line(&format!(
+                "{read} of {total} rows ({percent:.0}%), {rate:.0} rows/s, {left:.0} s left"
+            )),
+            Style::Json => eprintln!(
+                "{}",
+                serde_json::json!({ "read": read, "total": total, "rows_per_s": rate.round(), "seconds_left": left.round() })
+            ),
+            Style::Auto | Style::None => {}
+        }
+    }
+
+    /// A line for a person, above the bar if there is one.
+    pub fn say(&self, text: &str) {
+        match self.style {
+            Style::Auto => self.bar.suspend(|| eprintln!("{text}")),
+            Style::Json => eprintln!("{}", serde_json::json!({ "message": text })),
+            Style::Plain => self.line(text),
+            Style::None => tracing::info!("{text}"),
+        }
+    }
+
+    fn line(&self, text: &str) {
+        eprintln!("{:>7.1} s  {text}", self.started.elapsed().as_secs_f64());
+    }
+
+    /// A lane was started again.
+    pub fn restarted(&self) {
+        if let Ok(mut state) = self.state.lock() {
+            state.restarts += 1;
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// What there is to tell at the end.
+    pub fn summary(&self) -> Summary {
+        let Ok(state) = self.state.lock() else { return Summary::default() };
+        let quantile = |at: f64| {
+            let histogram = state.latency_us.as_ref().filter(|histogram| !histogram.is_empty());
+            histogram.map_or(0.0, |histogram| histogram.value_at_quantile(at) as f64 / 1_000.0)
+        };
+        Summary {
+            counts: state.counts,
+            by_table: state.by_table.clone(),
+            commit_ms: (quantile(0.5), quantile(0.99)),
+            restarts: state.restarts,
+            seconds: self.started.elapsed().as_secs_f64(),
+            curve: state.curve.clone(),
+        }
+    }
+}
+
+/// Figures of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Over all tables.
+    pub counts: Counts,
+    /// By table, in the order of the run.
+    pub by_table: Vec<Counts>,
+    /// Median and 99th percentile of COPY to COMMIT, ms.
+    pub commit_ms: (f64, f64),
+    /// Lanes started again.
+    pub restarts: u64,
+    /// Wall time.
+    pub seconds: f64,
+    /// Seconds since the start, rows read.
+    pub curve: Vec<(f64, u64)>,
+}
+
+/// The largest amount of memory this process has held, bytes; 0 where the system does not tell.
+pub fn peak_rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|text| text.trim().trim_end_matches("kB").trim().parse().ok());
+    kilobytes.map_or(0, |kilobytes: u64| kilobytes * 1024)
+}

@@ -1,0 +1,360 @@
+//! A backfill: copy the source, resolve the plan, register the streams, run the lanes, pay what is owed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio_postgres::Client;
+
+use super::job::Job;
+use super::lane::{self, LaneError, Shared};
+use super::reader::End;
+use super::register::{self, RegisterError};
+use super::resolve::{self, ResolveError, Resolved, Window};
+use super::shutdown::Shutdown;
+use super::worker::UnreadableState;
+use crate::batch::Counts;
+use crate::config::plan::{Plan, SourcePlan};
+use crate::fault::Fault;
+use crate::observe::progress::Progress;
+use crate::sink::ledger::PartitionRow;
+use crate::sink::session::{Server, Session};
+use crate::sink::{SinkError, catalog, debt, ledger};
+use crate::source::SourceError;
+use crate::source::sqlite::{self, Copy, CopyNotes};
+use crate::{backoff, failpoint};
+
+mod fresh;
+
+/// What may be asked of a backfill.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Rows outside are left out.
+    pub window: Window,
+    /// Forget this pipeline's ledger first; its targets must be empty.
+    pub fresh: bool,
+    /// Go on although the columns mean something else now.
+    pub accept_plan_change: bool,
+}
+
+/// Why a run ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The plan does not fit.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// The ledger knows this pipeline otherwise.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    /// A lane.
+    #[error(transparent)]
+    Lane(#[from] LaneError),
+    /// The source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The target.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The state of a transform.
+    #[error(transparent)]
+    State(#[from] UnreadableState),
+    /// Somebody else runs this pipeline.
+    #[error(
+        "another millstream runs the pipeline `{pipeline}` on this database (server process {pid}): \
+         wait for it, or stop it first"
+    )]
+    Busy {
+        /// The pipeline.
+        pipeline: String,
+        /// Backend that holds the lock.
+        pid: i32,
+    },
+    /// `--fresh` on tables that hold rows.
+    #[error("--fresh needs empty targets, but {0} holds rows: truncate it first if that is what you want")]
+    NotEmpty(String),
+}
+
+/// A table when a run has ended.
+#[derive(Clone, Debug)]
+pub struct TableOutcome {
+    /// The job.
+    pub job: Job,
+    /// Over all runs of this pipeline, from the ledger.
+    pub counts: Counts,
+    /// Every partition is at its end.
+    pub done: bool,
+    /// Foreign keys with rows that refer to nothing.
+    pub dangling: Vec<(String, i64)>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Tables in the order they ran.
+    pub tables: Vec<TableOutcome>,
+    /// What the plan's resolution found.
+    pub resolved: Resolved,
+    /// A stop was asked for.
+    pub stopped: bool,
+    /// What is still owed, and why it could not be paid.
+    pub unpaid: Vec<String>,
+    /// Words on the source file.
+    pub notes: CopyNotes,
+}
+
+/// The folder of one pipeline's copies.
+pub fn state_folder(plan: &Plan) -> PathBuf {
+    let safe = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
+    plan.state_dir.join(plan.name.chars().map(safe).collect::<String>())
+}
+
+/// Runs a plan to its end, or to a stop.
+pub async fn run(
+    plan: &Plan,
+    server: &Server,
+    options: &Options,
+    (progress, shutdown): (&Arc<Progress>, &Shutdown),
+) -> Result<Outcome, RunError> {
+    let mut control = server.connect("millstream control").await.map_err(SinkError::from)?;
+    lock(&control.client, &plan.name).await?;
+    let (copy, notes) = take_copy(plan, &control.client, progress).await?;
+    let mut resolved =
+        resolve::resolve(plan, &control.client, &copy.path, options.window).await?;
+    if options.fresh {
+        fresh::forget(&mut control.client, plan, &resolved.jobs).await?;
+    }
+    create_missing(plan, &mut control.client, &mut resolved).await?;
+    let mut partitions = Vec::new();
+    for job in &mut resolved.jobs {
+        let how = (copy.id.as_str(), options.accept_plan_change);
+        partitions.push(register::register(&mut control.client, &plan.name, job, how).await?);
+    }
+    let shared = Shared {
+        server: server.clone(),
+        shutdown: shutdown.clone(),
+        progress: Arc::clone(progress),
+        owner: format!("pid {}", std::process::id()),
+        batch_rows: plan.limits.batch_rows,
+    };
+    let left: u64 = resolved.jobs.iter().zip(&partitions).map(|(job, parts)| rows_left(job, parts)).sum();
+    progress.expect(left);
+    let mut stopped = false;
+    for (job, parts) in resolved.jobs.iter().zip(&partitions) {
+        if stopped || parts.iter().all(|partition| partition.done) {
+            continue;
+        }
+        progress.stage(&job.target.name.name);
+        debt::suspend(&mut control.client, &job.target).await?;
+        stopped = run_table(&shared, job, parts, plan.limits.lanes).await? == End::Stopped;
+    }
+    drop(control);
+    let mut outcome =
+        Outcome { tables: Vec::new(), resolved, stopped, unpaid: Vec::new(), notes };
+    settle(plan, server, &mut outcome, progress).await?;
+    if !outcome.stopped && outcome.tables.iter().all(|table| table.done) {
+        drop_copy(&copy);
+    }
+    Ok(outcome)
+}
+
+fn rows_left(job: &Job, partitions: &[PartitionRow]) -> u64 {
+    let read = partitions.iter().map(|partition| partition.counts.read).sum();
+    job.row_count.saturating_sub(read)
+}
+
+/// One runner a pipeline. The lock goes with its session; a dead runner's session ends by itself.
+async fn lock(client: &Client, pipeline: &str) -> Result<(), RunError> {
+    let sql = "select pg_try_advisory_lock(hashtextextended('millstream ' || $1, 0))";
+    for attempt in 0..7 {
+        let locked: bool =
+            client.query_one(sql, &[&pipeline]).await.map_err(SinkError::from)?.get(0);
+        if locked {
+            return Ok(());
+        }
+        tokio::time::sleep(backoff::wait(attempt, 1.0)).await;
+    }
+    let sql = "select coalesce(min(pid), 0) from pg_locks, \
+               hashtextextended('millstream ' || $1, 0) as key where locktype = 'advisory' and granted \
+               and classid = ((key >> 32) & 4294967295)::oid and objid = (key & 4294967295)::oid";
+    let pid: i32 = client.query_one(sql, &[&pipeline]).await.map_err(SinkError::from)?.get(0);
+    Err(RunError::Busy { pipeline: pipeline.to_owned(), pid })
+}
+
+async fn take_copy(
+    plan: &Plan,
+    client: &Client,
+    progress: &Arc<Progress>,
+) -> Result<(Copy, CopyNotes), RunError> {
+    let SourcePlan::Sqlite { path, .. } = &plan.source;
+    let unfinished = ledger::unfinished_copy(client, &plan.name).await?;
+    progress.stage("copying the source");
+    let taken = sqlite::take_copy(path, &state_folder(plan), unfinished.as_deref(), &mut |_, _| {})?;
+    for warning in &taken.1.warnings {
+        progress.say(warning);
+    }
+    Ok(taken)
+}
+
+fn drop_copy(copy: &Copy) {
+    // A copy that stays behind costs disk, nothing else: the next run replaces it.
+    if let Err(error) = std::fs::remove_file(&copy.path) {
+        tracing::warn!(%error, path = %copy.path.display(), "the copy could not be removed");
+    }
+}
+
+async fn create_missing(
+    plan: &Plan,
+    client: &mut Client,
+    resolved: &mut Resolved,
+) -> Result<(), RunError> {
+    for job in resolved.jobs.iter_mut().filter(|job| !job.create.is_empty()) {
+        let transaction = client.transaction().await.map_err(SinkError::from)?;
+        for statement in &job.create {
+            transaction.batch_execute(statement).await.map_err(SinkError::from)?;
+        }
+        transaction.commit().await.map_err(SinkError::from)?;
+        tracing::info!(table = %job.target.name, pipeline = plan.name, "created");
+        if let Some(made) = catalog::table(client, &job.target.name).await? {
+            job.target = made;
+        }
+    }
+    Ok(())
+}
+
+/// All partitions of a table, on as many lanes as the file allows.
+async fn run_table(
+    shared: &Shared,
+    job: &Job,
+    partitions: &[PartitionRow],
+    lanes: usize,
+) -> Result<End, RunError> {
+    let lanes = if job.stateful { 1 } else { lanes };
+    let waiting: Vec<PartitionRow> =
+        partitions.iter().filter(|partition| !partition.done).cloned().collect();
+    let queue = Arc::new(std::sync::Mutex::new(waiting.into_iter()));
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..lanes {
+        let (shared, job, queue) = (shared.clone(), job.clone(), Arc::clone(&queue));
+        running.spawn(async move {
+            loop {
+                let next = queue.lock().ok().and_then(|mut queue| queue.next());
+                let Some(partition) = next else { return Ok(End::Partition) };
+                let end = lane::run(&shared, &job, &partition).await;
+                match end {
+                    Ok(End::Partition) => {}
+                    Ok(End::Stopped) => return Ok(End::Stopped),
+                    Err(error) => {
+                        // The other lanes commit what they have in hand and leave, too.
+                        shared.shutdown.request();
+                        return Err(error);
+                    }
+                }
+            }
+        });
+    }
+    let mut end = End::Partition;
+    let mut failed = None;
+    while let Some(lane) = running.join_next().await {
+        match lane.map_err(|_| LaneError::Thread("a lane")) {
+            Ok(Ok(End::Partition)) => {}
+            Ok(Ok(End::Stopped)) => end = End::Stopped,
+            Ok(Err(error)) | Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    failed.map_or(Ok(end), |error| Err(error.into()))
+}
+
+/// Connects although the server may just be coming back.
+pub async fn connect_patiently(server: &Server) -> Result<Session, SinkError> {
+    let mut attempt = 0;
+    loop {
+        match server.connect("millstream").await.map_err(SinkError::from) {
+            Err(error) if error.fault() == Fault::Restart && attempt < 12 => {
+                tokio::time::sleep(backoff::wait(attempt, 1.0)).await;
+                attempt += 1;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// After the lanes: debts, sequences, what the ledger says.
+async fn settle(
+    plan: &Plan,
+    server: &Server,
+    outcome: &mut Outcome,
+    progress: &Arc<Progress>,
+) -> Result<(), RunError> {
+    let session = connect_patiently(server).await?;
+    let client = &session.client;
+    failpoint::hit("before_settle");
+    if !outcome.stopped {
+        outcome.unpaid = pay_debts(client, progress).await?;
+    }
+    for job in &outcome.resolved.jobs {
+        let partitions = ledger::partitions(client, job.stream_id).await?;
+        let mut counts = Counts::default();
+        partitions.iter().for_each(|partition| counts += partition.counts);
+        let done = partitions.iter().all(|partition| partition.done);
+        if done {
+            catalog::advance_sequences(client, &job.target).await?;
+        }
+        let dangling = match done && job.target.hypertable.is_none() {
+            true => catalog::dangling(client, &job.target).await?.into_iter().collect(),
+            false => Vec::new(),
+        };
+        outcome.tables.push(TableOutcome { job: job.clone(), counts, done, dangling });
+    }
+    tracing::debug!(pipeline = plan.name, "settled");
+    Ok(())
+}
+
+/// Pays what is owed in this database; names what could not be paid.
+pub async fn pay_debts(client: &Client, progress: &Progress) -> Result<Vec<String>, SinkError> {
+    let mut unpaid = Vec::new();
+    for owed in debt::owed(client).await? {
+        progress.stage("building indexes");
+        failpoint::hit("before_debt");
+        if let Err(error) = debt::pay(client, &owed).await {
+            unpaid.push(format!("{} {} on {}: {error}", owed.kind, owed.object, owed.table));
+        }
+    }
+    Ok(unpaid)
+}
+
+/// Whether everything the source has is accounted for: each table's balance, and, for a table that is
+/// done, as many rows read as it holds.
+pub fn imbalance(outcome: &Outcome) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for TableOutcome { job, counts, done, .. } in &outcome.tables {
+        if !counts.balanced() {
+            wrong.push(format!("{}: rows read do not add up: {counts:?}", job.source.label));
+        }
+        if *done && counts.read != job.row_count {
+            let (read, there) = (counts.read, job.row_count);
+            wrong.push(format!("{}: {read} rows read, {there} in the source", job.source.label));
+        }
+    }
+    wrong
+}
+
+/// Rejected rows by table, reason, column and number.
+pub async fn rejected(
+    client: &Client,
+    outcome: &Outcome,
+) -> Result<Vec<(String, String, String, i64)>, SinkError> {
+    let sql = "select reason, coalesce(column_name, ''), count(*) from millstream.dead_letter \
+               where stream_id = $1 and status = 'open' group by 1, 2 order by 3 desc, 1, 2";
+    let mut all = Vec::new();
+    for table in &outcome.tables {
+        for row in client.query(sql, &[&table.job.stream_id]).await? {
+            all.push((table.job.target.name.to_string(), row.get(0), row.get(1), row.get(2)));
+        }
+    }
+    Ok(all)
+}
+
+/// Whether the file that the plan names is there at all, for commands that need no copy.
+pub fn source_path(plan: &Plan) -> &Path {
+    let SourcePlan::Sqlite { path, .. } = &plan.source;
+    path
+}

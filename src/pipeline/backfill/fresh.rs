@@ -1,0 +1,27 @@
+//! `--fresh`: forget what the ledger knows of a pipeline. Refused unless its targets are empty.
+
+use tokio_postgres::Client;
+
+use super::RunError;
+use crate::config::plan::Plan;
+use crate::pipeline::job::Job;
+use crate::sink::SinkError;
+
+pub(super) async fn forget(client: &mut Client, plan: &Plan, jobs: &[Job]) -> Result<(), RunError> {
+    let transaction = client.transaction().await.map_err(SinkError::from)?;
+    for job in jobs.iter().filter(|job| job.create.is_empty()) {
+        let table = job.target.name.quoted();
+        let lock = format!("lock table {table} in share row exclusive mode");
+        transaction.batch_execute(&lock).await.map_err(SinkError::from)?;
+        let sql = format!("select exists (select from {table})");
+        let filled: bool = transaction.query_one(&sql, &[]).await.map_err(SinkError::from)?.get(0);
+        if filled {
+            return Err(RunError::NotEmpty(job.target.name.to_string()));
+        }
+    }
+    // A zombie of an earlier run finds its partition gone and cannot commit.
+    let sql = "delete from millstream.stream where pipeline = $1";
+    transaction.execute(sql, &[&plan.name]).await.map_err(SinkError::from)?;
+    transaction.commit().await.map_err(SinkError::from)?;
+    Ok(())
+}

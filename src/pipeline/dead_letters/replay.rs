@@ -1,0 +1,202 @@
+//! Sends open dead letters through the pipeline again.
+
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+
+use super::Edits;
+use crate::batch::{Batch, OwnedValue, Position};
+use crate::config::plan::Plan;
+use crate::observe::report::{Report, Table};
+use crate::pipeline::backfill::{self, RunError};
+use crate::pipeline::job::Job;
+use crate::pipeline::worker::{Condemned, Worker};
+use crate::pipeline::{register, resolve};
+use crate::schema::Selection;
+use crate::sink::fingerprint::Buckets;
+use crate::sink::ledger::{self, StreamKey};
+use crate::sink::session::Server;
+use crate::sink::timescale::TimescaleSink;
+use crate::sink::{Sink as _, SinkError, reject};
+
+/// An open row, edited.
+struct Letter {
+    id: i64,
+    cells: Vec<OwnedValue>,
+}
+
+/// A row that stays where it is: number, reason.
+type Kept = (i64, String);
+
+/// Replays; the report says which rows were loaded and which are still refused, and why.
+pub async fn replay(
+    plan: &Plan,
+    server: &Server,
+    client: &mut Client,
+    edits: &Edits,
+) -> Result<Report, RunError> {
+    let file = backfill::source_path(plan);
+    let resolved = resolve::resolve(plan, client, file, None).await?;
+    let mut kept: Vec<Kept> = Vec::new();
+    let mut loaded = 0;
+    for mut job in resolved.jobs {
+        let key = register::key(&plan.name, &job);
+        let Some(stream) = ledger::find_stream(client, &key).await? else { continue };
+        job.bucket.clone_from(&stream.bucket);
+        let (letters, unreadable) = open_letters(client, stream.id, &job, edits).await?;
+        kept.extend(unreadable);
+        if letters.is_empty() {
+            continue;
+        }
+        let key = StreamKey { kind: "replay", ..key };
+        job.stream_id = match ledger::find_stream(client, &key).await? {
+            Some(replay) => replay.id,
+            None => {
+                let ranges = [(Position::default(), Position::default())];
+                ledger::create_stream(client, &key, &stream, &ranges, &Buckets::new()).await?
+            }
+        };
+        loaded += replay_table(server, client, &job, letters, &mut kept).await?;
+    }
+    Ok(report(plan, loaded, &kept))
+}
+
+fn report(plan: &Plan, loaded: usize, kept: &[Kept]) -> Report {
+    let mut report =
+        Report::new(format!("replay {}: {loaded} rows loaded, {} stay", plan.name, kept.len()));
+    report.fact("loaded", loaded);
+    report.fact("kept", kept.len());
+    let mut table = Table::new("Still refused", &["id", "why"]);
+    kept.iter().for_each(|(id, why)| table.push(vec![json!(id), json!(why)]));
+    report.tables.push(table);
+    if !kept.is_empty() {
+        report.outcome = "rejected".to_owned();
+        report.note("mend them with --set column=value, or export, edit, and replay --from the file");
+    }
+    report
+}
+
+async fn open_letters(
+    client: &Client,
+    stream_id: i64,
+    job: &Job,
+    edits: &Edits,
+) -> Result<(Vec<Letter>, Vec<Kept>), RunError> {
+    let sql = "select dead_letter_id, original from millstream.dead_letter \
+               where stream_id = $1 and status = 'open' order by dead_letter_id";
+    let rows = client.query(sql, &[&stream_id]).await.map_err(SinkError::from)?;
+    let selection = job.mapping().selection;
+    let (mut letters, mut kept) = (Vec::new(), Vec::new());
+    for row in rows {
+        let (id, mut original): (i64, Value) = (row.get(0), row.get(1));
+        if !edits.only.is_empty() && !edits.only.contains(&id) {
+            continue;
+        }
+        if let Some(edited) = edits.rows.get(&id) {
+            original = edited.clone();
+        }
+        if let Value::Object(values) = &mut original {
+            values.extend(edits.set.iter().cloned());
+        }
+        match cells(&selection, &original) {
+            Ok(cells) => letters.push(Letter { id, cells }),
+            Err(why) => kept.push((id, why)),
+        }
+    }
+    Ok((letters, kept))
+}
+
+/// The row as the source would hand it over: key, columns, conditions.
+fn cells(selection: &Selection, original: &Value) -> Result<Vec<OwnedValue>, String> {
+    let mut cells = Vec::new();
+    for name in selection.key.iter().chain(&selection.columns) {
+        let value = original.get(name).unwrap_or(&Value::Null);
+        let value = reject::from_json(value).ok_or_else(|| format!("{name}: {value} is no value"))?;
+        cells.push(value);
+    }
+    let conditions = original.get("$conditions").and_then(Value::as_array);
+    let conditions = conditions.map(Vec::as_slice).unwrap_or_default();
+    if conditions.len() != selection.conditions.len() {
+        return Err("the conditions in the file changed since the row was read".to_owned());
+    }
+    cells.extend(conditions.iter().map(|value| reject::from_json(value).unwrap_or(OwnedValue::Null)));
+    Ok(cells)
+}
+
+fn batch(job: &Job, letters: &[Letter]) -> Result<Batch, RunError> {
+    let selection = job.mapping().selection;
+    let mut batch = Batch::new(selection.width(), selection.key.len(), letters.len());
+    for cell in letters.iter().flat_map(|letter| &letter.cells) {
+        batch.push(cell.borrow()).map_err(|source| crate::source::SourceError::Row {
+            table: job.source.label.clone(),
+            source,
+        })?;
+    }
+    Ok(batch)
+}
+
+async fn replay_table(
+    server: &Server,
+    client: &Client,
+    job: &Job,
+    mut letters: Vec<Letter>,
+    kept: &mut Vec<Kept>,
+) -> Result<usize, RunError> {
+    refuse_by_mapping(job, &mut letters, kept)?;
+    while !letters.is_empty() {
+        let claim = ledger::claim(client, job.stream_id, 0, "replay").await?;
+        let name = format!("ms/{}/0/{}", job.stream_id, claim.epoch);
+        let session = server.connect(&name).await.map_err(SinkError::from)?;
+        let mut worker =
+            Worker::new(job.mapping(), job.time(), &claim, Condemned::new(), usize::MAX)?;
+        let all = batch(job, &letters)?;
+        match worker.push(&all, &mut |_| Ok::<(), std::convert::Infallible>(())) {
+            Ok(()) => {}
+        }
+        let Some(mut encoded) = worker.finish(true) else { break };
+        encoded.replayed = letters.iter().map(|letter| letter.id).collect();
+        let mut sink =
+            TimescaleSink::open(session, claim, &job.destination, job.strategy.clone()).await?;
+        match sink.write(&encoded).await {
+            Ok(()) => return Ok(letters.len()),
+            Err(SinkError::Row { row, sqlstate, message, .. }) => {
+                let letter = letters.remove(row.min(letters.len() - 1));
+                kept.push((letter.id, format!("{message} ({sqlstate})")));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(0)
+}
+
+/// Takes out what the mapping still refuses.
+fn refuse_by_mapping(
+    job: &Job,
+    letters: &mut Vec<Letter>,
+    kept: &mut Vec<Kept>,
+) -> Result<(), RunError> {
+    let all = batch(job, letters)?;
+    let mut mapping = job.mapping();
+    let verdicts: Vec<Option<String>> = all
+        .rows()
+        .map(|row| match mapping.apply(row, &mut |_, _| {}) {
+            Ok(crate::transform::mapping::Outcome::Used) => None,
+            Ok(crate::transform::mapping::Outcome::Filtered) => {
+                Some("the file's `where` leaves it out".to_owned())
+            }
+            Err(refusal) => {
+                let column = mapping.fields.get(refusal.field).map(|field| field.column.clone());
+                let column = column.unwrap_or_default();
+                Some(format!("{column}: {}: {}", refusal.reason.code(), refusal.reason.explain()))
+            }
+        })
+        .collect();
+    let mut verdicts = verdicts.into_iter();
+    letters.retain(|letter| match verdicts.next().flatten() {
+        None => true,
+        Some(why) => {
+            kept.push((letter.id, why));
+            false
+        }
+    });
+    Ok(())
+}

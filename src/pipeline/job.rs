@@ -1,0 +1,79 @@
+//! One table of a run, with everything that was found out about both sides.
+
+use std::path::PathBuf;
+
+use crate::config::Problems;
+use crate::config::plan::TablePlan;
+use crate::schema::{PgType, TargetTable};
+use crate::sink::strategy::Strategy;
+use crate::sink::timescale::Destination;
+use crate::source::sqlite::{SourceTable, SqliteSource};
+use crate::source::{Source, SourceError};
+use crate::transform::mapping::Mapping;
+
+/// A table that moves.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its number in the run, for progress.
+    pub index: usize,
+    /// What the file says.
+    pub plan: TablePlan,
+    /// The source table.
+    pub source: SourceTable,
+    /// The file it is read from.
+    pub source_file: PathBuf,
+    /// The target table.
+    pub target: TargetTable,
+    /// Statements that make the target; empty when it is there.
+    pub create: Vec<String>,
+    /// Columns that are written.
+    pub destination: Destination,
+    /// How rows are written.
+    pub strategy: Strategy,
+    /// Why so.
+    pub reason: String,
+    /// Time column of the target and width of a bucket, µs; empty and 0 without one.
+    pub bucket: (String, i64),
+    /// Rows of the source.
+    pub row_count: u64,
+    /// Its stream in the ledger, once it is registered.
+    pub stream_id: i64,
+    /// What the columns mean, one a line.
+    pub canonical: Vec<String>,
+    /// Rows must be read in order by one lane.
+    pub stateful: bool,
+    /// Columns of the source that the file leaves behind.
+    pub left_behind: Vec<String>,
+    /// Rows outside are left out.
+    pub window: super::resolve::Window,
+}
+
+impl Job {
+    /// A fresh mapping; it was resolved without a problem before.
+    pub fn mapping(&self) -> Mapping {
+        let mut problems = Problems::new(std::path::Path::new(""));
+        let Self { plan, source, target, .. } = self;
+        let mut mapping =
+            Mapping::resolve(plan, &source.key, &source.columns, target, &mut problems);
+        if let Some((from, to)) = self.window {
+            mapping.limit(&self.bucket.0, from, to);
+        }
+        mapping
+    }
+
+    /// A source of its own, for one thread.
+    pub fn open_source(&self) -> Result<Box<dyn Source>, SourceError> {
+        let selection = self.mapping().selection;
+        Ok(Box::new(SqliteSource::open(&self.source_file, &self.source, &selection)?))
+    }
+
+    /// Time column and bucket width.
+    pub fn time(&self) -> Option<(&str, i64)> {
+        (self.bucket.1 > 0).then_some((self.bucket.0.as_str(), self.bucket.1))
+    }
+
+    /// Types of the columns that are written.
+    pub fn types(&self) -> Vec<PgType> {
+        self.destination.columns.iter().map(|(_, ty)| ty.clone()).collect()
+    }
+}

@@ -1,0 +1,268 @@
+//! A lane: reader → worker → writer for one partition, started again from the ledger's cursor after any
+//! failure that allows it. There is no other way to recover, so there is one way to be wrong.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::job::Job;
+use super::reader::{self, End};
+use super::shutdown::Shutdown;
+use super::worker::{Condemned, UnreadableState, Verdict, Worker};
+use crate::batch::Position;
+use crate::fault::{self, Fault};
+use crate::observe::progress::Progress;
+use crate::sink::ledger::{self, Claim, PartitionRow};
+use crate::sink::session::Server;
+use crate::sink::timescale::TimescaleSink;
+use crate::sink::{Encoded, Sink, SinkError};
+use crate::source::{Range, SourceError};
+use crate::{backoff, failpoint};
+
+/// Transactions between worker and writer: one is written while the next is made.
+const QUEUE: usize = 2;
+/// A server that stays away longer ends a backfill; the same command goes on later.
+const AWAY_MAX: Duration = Duration::from_secs(600);
+/// More rows than this refused by the server at one cursor: the table is at fault, not the rows.
+const CONDEMNED_MAX: usize = 100;
+
+/// Why a lane ended for good.
+#[derive(Debug, thiserror::Error)]
+pub enum LaneError {
+    /// The source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The sink.
+    #[error("{table}: {error}")]
+    Sink {
+        /// Target table.
+        table: String,
+        /// Why.
+        #[source]
+        error: SinkError,
+    },
+    /// The ledger's state of a transform.
+    #[error("{table}: {error}")]
+    State {
+        /// Target table.
+        table: String,
+        /// Why.
+        #[source]
+        error: UnreadableState,
+    },
+    /// A thread of ours died: a bug.
+    #[error("{0} stopped without a word: this is a bug in millstream")]
+    Thread(&'static str),
+}
+
+/// What all lanes of a run share.
+#[derive(Clone)]
+pub struct Shared {
+    /// Where rows go.
+    pub server: Server,
+    /// Set by a signal.
+    pub shutdown: Shutdown,
+    /// What the progress bar and the report show.
+    pub progress: Arc<Progress>,
+    /// Names this process in the ledger.
+    pub owner: String,
+    /// Rows a transaction holds at most.
+    pub batch_rows: usize,
+}
+
+/// What one attempt learns for the next.
+struct Attempt {
+    batch_rows: usize,
+    /// Rows refused by the server, and the cursor their numbers count from.
+    condemned: (Position, Condemned),
+    failures: u32,
+    last_progress: Instant,
+}
+
+/// Moves one partition to its end, or to a stop.
+pub async fn run(shared: &Shared, job: &Job, partition: &PartitionRow) -> Result<End, LaneError> {
+    let mut attempt = Attempt {
+        batch_rows: shared.batch_rows,
+        condemned: (Position::default(), Condemned::new()),
+        failures: 0,
+        last_progress: Instant::now(),
+    };
+    loop {
+        let error = match run_once(shared, job, partition, &mut attempt).await {
+            Ok(end) => return Ok(end),
+            Err(LaneError::Sink { error, .. }) => error,
+            Err(other) => return Err(other),
+        };
+        let table = job.target.name.to_string();
+        let fault = error.fault();
+        let away = attempt.last_progress.elapsed() > AWAY_MAX;
+        let hopeless = match fault {
+            Fault::Stop => true,
+            Fault::Restart => away,
+            Fault::Shrink => attempt.batch_rows == 1 || away,
+            Fault::Reject => attempt.condemned.1.len() > CONDEMNED_MAX,
+        };
+        if hopeless {
+            return Err(LaneError::Sink { table, error });
+        }
+        if shared.shutdown.requested() {
+            return Ok(End::Stopped);
+        }
+        shared.progress.restarted();
+        match fault {
+            Fault::Shrink => attempt.batch_rows = (attempt.batch_rows / 2).max(1),
+            Fault::Restart => {
+                let pause = backoff::wait(attempt.failures, fastrand::f64());
+                attempt.failures += 1;
+                let reason = fault::chain(&error);
+                shared.progress.say(&format!(
+                    "{table}: {reason}; trying again from the ledger's cursor in {:.1} s",
+                    pause.as_secs_f64()
+                ));
+                tokio::time::sleep(pause).await;
+            }
+            Fault::Reject | Fault::Stop => {}
+        }
+    }
+}
+
+async fn run_once(
+    shared: &Shared,
+    job: &Job,
+    partition: &PartitionRow,
+    attempt: &mut Attempt,
+) -> Result<End, LaneError> {
+    let table = || job.target.name.to_string();
+    let sink_error = |error| LaneError::Sink { table: table(), error };
+    let claim = claim(shared, job, partition).await.map_err(sink_error)?;
+    let session = shared.server.connect(&application_name(&claim)).await;
+    let session = session.map_err(|error| sink_error(error.into()))?;
+    if attempt.condemned.0 != claim.position {
+        attempt.condemned = (claim.position.clone(), Condemned::new());
+    }
+    let worker = Worker::new(
+        job.mapping(),
+        job.time(),
+        &claim,
+        attempt.condemned.1.clone(),
+        attempt.batch_rows,
+    )
+    .map_err(|error| LaneError::State { table: table(), error })?;
+    let position = claim.position.clone();
+    let mut cursor = position.clone();
+    let mut sink = TimescaleSink::open(session, claim, &job.destination, job.strategy.clone())
+        .await
+        .map_err(sink_error)?;
+    let range =
+        Range { after: partition.after.clone(), through: partition.through.clone() };
+    let source = job.open_source()?;
+    let stages = Arc::clone(&shared.progress.stages);
+    let reader =
+        reader::start(source, range, position, shared.shutdown.clone(), Arc::clone(&stages));
+    let (sender, mut transactions) = mpsc::channel(QUEUE);
+    let batches = reader.batches;
+    let end = reader.end;
+    let work = std::thread::spawn(move || work(worker, &batches, end, &sender, &stages));
+    let written = write_all(shared, job, &mut sink, &mut transactions, (attempt, &mut cursor)).await;
+    drop(transactions);
+    let read = tokio::task::spawn_blocking(move || work.join()).await;
+    let read = read.map_err(|_| LaneError::Thread("the worker"))?;
+    let read = read.map_err(|_| LaneError::Thread("the worker"))?;
+    written.map_err(sink_error)?;
+    read
+}
+
+async fn claim(shared: &Shared, job: &Job, part: &PartitionRow) -> Result<Claim, SinkError> {
+    let session = shared.server.connect("millstream").await?;
+    // An older owner's session may hang in a lock or on a dead line, and hold the cursor's row. The
+    // fence does not depend on its end, only our patience does.
+    let sql = "select pg_terminate_backend(pid, 5000) from pg_stat_activity \
+               where application_name like $1 and datname = current_database() \
+               and pid <> pg_backend_pid()";
+    let family = format!("ms/{}/{}/%", job.stream_id, part.part);
+    session.client.query(sql, &[&family]).await?;
+    session.client.batch_execute("set lock_timeout = '30s'").await?;
+    ledger::claim(&session.client, job.stream_id, part.part, &shared.owner).await
+}
+
+/// Short: the server cuts it at 63 bytes, and two names cut alike would end the wrong session.
+fn application_name(claim: &Claim) -> String {
+    format!("ms/{}/{}/{}", claim.stream_id, claim.part, claim.epoch)
+}
+
+type Read = Result<End, LaneError>;
+
+/// The worker's thread: batches in, transactions out, until the queue closes.
+fn work(
+    mut worker: Worker,
+    batches: &crossbeam_channel::Receiver<crate::batch::Batch>,
+    end: std::thread::JoinHandle<Result<End, SourceError>>,
+    sender: &mpsc::Sender<Encoded>,
+    stages: &crate::observe::progress::Stages,
+) -> Read {
+    let mut open = true;
+    for batch in batches {
+        let since = Instant::now();
+        let mut waited = Duration::ZERO;
+        let mut emit = |full: Encoded| {
+            let since = Instant::now();
+            let sent = sender.blocking_send(full).map_err(drop);
+            waited += since.elapsed();
+            sent
+        };
+        let pushed = worker.push(&batch, &mut emit);
+        stages.transform.add(since.elapsed().saturating_sub(waited));
+        if pushed.is_err() {
+            open = false;
+            break;
+        }
+    }
+    if !open {
+        // The writer failed and says so; let the reader go.
+        return Ok(End::Stopped);
+    }
+    let end = end.join().map_err(|_| LaneError::Thread("the reader"))??;
+    if let Some(last) = worker.finish(end == End::Partition)
+        && sender.blocking_send(last).is_err()
+    {
+        return Ok(End::Stopped);
+    }
+    Ok(end)
+}
+
+async fn write_all(
+    shared: &Shared,
+    job: &Job,
+    sink: &mut impl Sink,
+    transactions: &mut mpsc::Receiver<Encoded>,
+    (attempt, cursor): (&mut Attempt, &mut Position),
+) -> Result<(), SinkError> {
+    while let Some(rows) = transactions.recv().await {
+        let since = Instant::now();
+        if let Err(error) = sink.write(&rows).await {
+            if let SinkError::Row { row, sqlstate, column, .. } = &error {
+                let verdict = Verdict { sqlstate: sqlstate.clone(), column: column.clone() };
+                condemn(attempt, cursor, rows.origins.get(*row), verdict);
+            }
+            return Err(error);
+        }
+        failpoint::hit("before_release");
+        let elapsed = since.elapsed();
+        cursor.clone_from(&rows.position);
+        attempt.failures = 0;
+        attempt.last_progress = Instant::now();
+        shared.progress.committed(job.index, rows.counts, elapsed);
+    }
+    Ok(())
+}
+
+/// Notes a row that the server refuses, by its number behind the cursor where the next attempt begins.
+fn condemn(attempt: &mut Attempt, cursor: &Position, origin: Option<&u32>, verdict: Verdict) {
+    if attempt.condemned.0 != *cursor {
+        attempt.condemned = (cursor.clone(), Condemned::new());
+    }
+    if let Some(origin) = origin {
+        attempt.condemned.1.insert(u64::from(*origin), verdict);
+    }
+}

@@ -1,0 +1,244 @@
+//! Ties a job to its stream in the ledger: registers it once, and from then on holds both to what was
+//! registered. Another schema, another meaning, or rows that changed below the cursor are refused.
+
+use std::ops::ControlFlow;
+
+use tokio_postgres::Client;
+
+use super::job::Job;
+use super::verify;
+use crate::batch::{Batch, Position, ValueRef};
+use crate::sink::fingerprint::Buckets;
+use crate::sink::ledger::{self, PartitionRow, Stream, StreamKey};
+use crate::sink::SinkError;
+use crate::sink::strategy::Strategy;
+use crate::source::sqlite;
+use crate::source::{Range, SourceError, profile};
+use crate::transform::clock::tzdb_version;
+
+/// Partitions of a large table; few, as each keeps its own sums.
+const PARTITIONS_MAX: i64 = 8;
+/// A partition is worth having from so many keys on.
+const PARTITION_KEYS: i64 = 1_000_000;
+
+/// Why a job does not go with its stream.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// The schema of the source table is another one.
+    #[error(
+        "{table}: this is another source than the one loaded so far\n  loaded: {loaded}\n  now:    {now}\n    \
+         hint: give it a pipeline of its own, or start over with --fresh on an empty target"
+    )]
+    OtherSource {
+        /// Source table.
+        table: String,
+        /// Its schema in the ledger.
+        loaded: String,
+        /// Its schema now.
+        now: String,
+    },
+    /// The columns mean something else than before.
+    #[error(
+        "{table}: the plan changed since the first rows were loaded\n{difference}\n    hint: undo the change, or \
+         accept it for the rows still to come with --accept-plan-change"
+    )]
+    OtherPlan {
+        /// Source table.
+        table: String,
+        /// Lines that came and went.
+        difference: String,
+    },
+    /// Rows that were loaded are not what they were.
+    #[error(
+        "{table}: rows up to key {position} were changed or deleted in the source after they were loaded \
+         ({loaded} rows then, {now} now)\n    hint: the source was replaced, or it is not append-only; nothing was \
+         touched. Load it into an empty table under another pipeline name, or restore the source"
+    )]
+    Changed {
+        /// Source table.
+        table: String,
+        /// The key up to which it was loaded.
+        position: String,
+        /// Rows read then.
+        loaded: u64,
+        /// Rows there now.
+        now: u64,
+    },
+    /// The source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The ledger.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+/// What a stream is known by.
+pub fn key(pipeline: &str, job: &Job) -> StreamKey {
+    StreamKey {
+        pipeline: pipeline.to_owned(),
+        source_table: job.source.label.clone(),
+        target_table: job.target.name.to_string(),
+        kind: "pipeline",
+    }
+}
+
+/// What the columns are, for streams that share a table.
+fn columns(job: &Job) -> String {
+    let columns = &job.destination.columns;
+    let words: Vec<String> = columns.iter().map(|(name, ty)| format!("{name} {}", ty.sql())).collect();
+    words.join(", ")
+}
+
+/// Finds or makes the job's stream, and its partitions as they stand.
+pub async fn register(
+    client: &mut Client,
+    pipeline: &str,
+    job: &mut Job,
+    (copy_id, accept_plan_change): (&str, bool),
+) -> Result<Vec<PartitionRow>, RegisterError> {
+    let key = key(pipeline, job);
+    match ledger::find_stream(client, &key).await? {
+        None => create(client, &key, job, copy_id).await?,
+        Some(stream) => {
+            go_on(client, job, &stream, (copy_id, accept_plan_change)).await?;
+        }
+    }
+    Ok(ledger::partitions(client, job.stream_id).await?)
+}
+
+async fn create(
+    client: &mut Client,
+    key: &StreamKey,
+    job: &mut Job,
+    copy_id: &str,
+) -> Result<(), RegisterError> {
+    let ours = !ledger::streams_into(client, &key.target_table).await?.is_empty();
+    let baseline = match job.target.empty || ours {
+        true => Buckets::new(),
+        false => verify::read_back(client, job).await?,
+    };
+    let stream = Stream {
+        id: 0,
+        source_id: job.source.identity.clone(),
+        copy_id: copy_id.to_owned(),
+        plan: job.canonical.join("\n"),
+        strategy: job.strategy.name().to_owned(),
+        columns: columns(job),
+        tzdb: tzdb_version().to_owned(),
+        bucket: job.bucket.clone(),
+    };
+    let ranges: Vec<ledger::Range> =
+        cut(job)?.into_iter().map(|range| (range.after, range.through)).collect();
+    job.stream_id = ledger::create_stream(client, key, &stream, &ranges, &baseline).await?;
+    Ok(())
+}
+
+/// Ranges of about equal width; the first and the last are open, so that nothing can fall outside.
+fn cut(job: &Job) -> Result<Vec<Range>, SourceError> {
+    let whole = vec![Range::default()];
+    if !job.source.by_rowid || job.stateful {
+        return Ok(whole);
+    }
+    let connection = sqlite::open(&job.source_file)?;
+    let Some((low, high)) = profile::rowid_bounds(&connection, &job.source)? else {
+        return Ok(whole);
+    };
+    let span = high.saturating_sub(low);
+    let count = (span / PARTITION_KEYS).clamp(1, PARTITIONS_MAX);
+    let at = |key: i64| Position::after([ValueRef::Integer(key)].into_iter());
+    let mut ranges = Vec::new();
+    let mut after = Position::default();
+    for index in 1..count {
+        let through = at(low.saturating_add(span / count * index));
+        ranges.push(Range { after, through: through.clone() });
+        after = through;
+    }
+    ranges.push(Range { after, through: Position::default() });
+    Ok(ranges)
+}
+
+async fn go_on(
+    client: &Client,
+    job: &mut Job,
+    stream: &Stream,
+    (copy_id, accept_plan_change): (&str, bool),
+) -> Result<(), RegisterError> {
+    job.stream_id = stream.id;
+    job.bucket.clone_from(&stream.bucket);
+    let table = || job.source.label.clone();
+    if stream.source_id != job.source.identity {
+        return Err(RegisterError::OtherSource {
+            table: table(),
+            loaded: stream.source_id.clone(),
+            now: job.source.identity.clone(),
+        });
+    }
+    let plan = job.canonical.join("\n");
+    if stream.strategy == Strategy::Append.name() {
+        // The planner may choose otherwise now that the table holds rows: what was chosen stands.
+        job.strategy = Strategy::Append;
+    }
+    if stream.plan != plan {
+        if accept_plan_change {
+            let sql = "update millstream.stream set plan = $2, columns = $3, \
+                       plan_sha256 = sha256(convert_to($2, 'UTF8')) where stream_id = $1";
+            let columns = columns(job);
+            client.execute(sql, &[&stream.id, &plan, &columns]).await.map_err(SinkError::from)?;
+        } else {
+            let difference = difference(&stream.plan, &plan);
+            return Err(RegisterError::OtherPlan { table: table(), difference });
+        }
+    }
+    if stream.copy_id != copy_id {
+        check_unchanged(client, job).await?;
+        // The tail is open: rows may have been appended.
+        let sql = "with moved as (update millstream.stream set copy_id = $2 where stream_id = $1) \
+                   update millstream.partition set done = false \
+                   where stream_id = $1 and part >= 0 and through = ''";
+        client.execute(sql, &[&stream.id, &copy_id]).await.map_err(SinkError::from)?;
+    }
+    Ok(())
+}
+
+fn difference(before: &str, now: &str) -> String {
+    let gone = before.lines().filter(|line| !now.lines().any(|other| other == *line));
+    let come = now.lines().filter(|line| !before.lines().any(|other| other == *line));
+    let lines: Vec<String> =
+        gone.map(|line| format!("  - {line}")).chain(come.map(|line| format!("  + {line}"))).collect();
+    lines.join("\n")
+}
+
+/// Reads what was loaded once more from the new copy and compares the hash of the raw rows.
+async fn check_unchanged(client: &Client, job: &Job) -> Result<(), RegisterError> {
+    let partitions = ledger::partitions(client, job.stream_id).await?;
+    for partition in partitions.into_iter().filter(|partition| !partition.position.is_start()) {
+        // Nothing else runs yet: blocking here blocks nobody.
+        let (now, sum) = digest(job, &partition)?;
+        if sum != partition.source_sum || now != partition.counts.read {
+            return Err(RegisterError::Changed {
+                table: job.source.label.clone(),
+                position: partition.position.display(),
+                loaded: partition.counts.read,
+                now,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn digest(job: &Job, partition: &PartitionRow) -> Result<(u64, u128), SourceError> {
+    let range =
+        Range { after: partition.after.clone(), through: partition.position.clone() };
+    let selection = job.mapping().selection;
+    let columns = selection.key.len() + selection.columns.len();
+    let (mut rows, mut sum, mut scratch) = (0_u64, 0_u128, Vec::new());
+    let mut add = |batch: Batch| {
+        for row in batch.rows() {
+            rows += 1;
+            sum = sum.wrapping_add(row.digest(columns, &mut scratch));
+        }
+        ControlFlow::Continue(())
+    };
+    job.open_source()?.read(&range, &Position::default(), &mut add)?;
+    Ok((rows, sum))
+}

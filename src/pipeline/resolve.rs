@@ -1,0 +1,352 @@
+//! From a plan to jobs: what the file says, held against what the source has and the target takes.
+//!
+//! Every problem is noted with its place in the file. A sample of the source goes through each mapping,
+//! so that a column whose zone or unit nobody stated is an error here and not a million dead letters.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use tokio_postgres::Client;
+
+use super::job::Job;
+use crate::config::plan::{From, Plan, TablePlan};
+use crate::config::{Place, Problems};
+use crate::schema::{PgType, Selection, TargetTable};
+use crate::sink::timescale::Destination;
+use crate::sink::{SinkError, catalog, create, strategy};
+use crate::source::profile;
+use crate::source::sqlite::{self, Catalog, CountError, SourceTable, Unusable};
+use crate::source::SourceError;
+use crate::transform::Reason;
+use crate::transform::clock::TimeError;
+use crate::transform::mapping::Mapping;
+
+mod propose;
+
+/// More chunks than this and the server's lock table becomes the limit.
+const CHUNKS_MAX: i128 = 1_000;
+
+/// Why a plan cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// The file does not fit the source or the target.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+    /// The source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The target.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+/// A plan that can run.
+#[derive(Debug)]
+pub struct Resolved {
+    /// In the order in which they run: referred tables before those that refer to them.
+    pub jobs: Vec<Job>,
+    /// Warnings.
+    pub problems: Problems,
+    /// Tables of the source that the file leaves behind.
+    pub left_behind: Vec<String>,
+    /// The database has the extension.
+    pub has_timescale: bool,
+    /// What a sample of the source met: target table, column, reason, rows in the sample.
+    pub sampled: Vec<(String, String, Reason, u64)>,
+}
+
+/// Rows outside `[from, to)` of a table's time column are left out; µs since 2000.
+pub type Window = Option<(i64, i64)>;
+
+/// Resolves every table of a plan.
+pub async fn resolve(
+    plan: &Plan,
+    client: &Client,
+    file: &Path,
+    window: Window,
+) -> Result<Resolved, ResolveError> {
+    let connection = sqlite::open(file)?;
+    let catalog = Catalog::read(&connection)?;
+    let has_timescale = catalog::has_timescale(client).await?;
+    let mut resolved = Resolved {
+        jobs: Vec::new(),
+        problems: Problems::new(&plan.file),
+        left_behind: Vec::new(),
+        has_timescale,
+        sampled: Vec::new(),
+    };
+    for table in &plan.tables {
+        let source = source_table(table, &catalog, &connection);
+        let source = match source {
+            Ok(source) => source,
+            Err(Unusable { message, hint }) => {
+                resolved.problems.error(table.place, &table.key, message, hint);
+                continue;
+            }
+        };
+        let rows = match sqlite::verify_readable(file, &source) {
+            Ok(rows) => rows,
+            Err(CountError::Source(error)) => return Err(error.into()),
+            Err(CountError::Key(Unusable { message, hint })) => {
+                resolved.problems.error(table.place, &table.key, message, hint);
+                continue;
+            }
+        };
+        let target = catalog::table(client, &table.to).await?;
+        let table = Table { plan, table, source, rows, file, window };
+        table.job(target, &mut resolved)?;
+    }
+    if resolved.problems.error_count() > 0 {
+        return Err(resolved.problems.into());
+    }
+    order(&mut resolved.jobs);
+    let read: HashSet<String> = plan.tables.iter().map(|table| table.from.label()).collect();
+    let names = catalog.tables.iter().filter(|table| table.kind != sqlite::Kind::View);
+    resolved.left_behind =
+        names.map(|table| table.name.clone()).filter(|name| !read.contains(name)).collect();
+    Ok(resolved)
+}
+
+fn source_table(
+    table: &TablePlan,
+    catalog: &Catalog,
+    connection: &rusqlite::Connection,
+) -> Result<SourceTable, Unusable> {
+    match &table.from {
+        From::Table { name, key } => catalog.table(name, key),
+        From::Query { sql, key } => Catalog::query(connection, sql, key, table.from.label()),
+    }
+}
+
+/// One table on its way to a job.
+struct Table<'a> {
+    plan: &'a Plan,
+    table: &'a TablePlan,
+    source: SourceTable,
+    rows: u64,
+    file: &'a Path,
+    window: Window,
+}
+
+impl Table<'_> {
+    fn job(self, found: Option<TargetTable>, resolved: &mut Resolved) -> Result<(), ResolveError> {
+        let Self { plan, table, source, rows, file, window } = self;
+        let problems = &mut resolved.problems;
+        let errors_before = problems.error_count();
+        let (target, statements) = match found {
+            Some(target) => (target, Vec::new()),
+            None if plan.target.create => {
+                let target = propose::target(table, &source, file, problems)?;
+                let hypertable = table.hypertable.as_ref().filter(|_| resolved.has_timescale);
+                let statements = create::statements(&target, hypertable);
+                (target, statements)
+            }
+            None => {
+                let message = format!("the target has no table {}", table.to);
+                let hint = "apply its migration set (`millstream migrate up --set …`), or set \
+                            [target] create = true to have it made";
+                problems.error(table.place, &table.key, message, hint);
+                return Ok(());
+            }
+        };
+        let mut mapping =
+            Mapping::resolve(table, &source.key, &source.columns, &target, problems);
+        check_target(table, &target, problems);
+        let bucket = bucket(table, &target);
+        if let Some((from, to)) = window {
+            mapping.limit(&bucket.0, from, to);
+        }
+        if mapping.fields.is_empty() {
+            let message = format!("no column of {} goes into {}", source.label, target.name);
+            problems.error(table.place, &table.key, message, "name them under [table.columns]");
+        }
+        if problems.error_count() > errors_before {
+            return Ok(());
+        }
+        let sampled = check_sample(table, (&source, file), &mut mapping, &bucket, problems)?;
+        let label = target.name.to_string();
+        let sampled = sampled.into_iter().map(|((column, reason), rows)| {
+            (label.clone(), column, reason, rows)
+        });
+        resolved.sampled.extend(sampled);
+        let written: Vec<String> = mapping.fields.iter().map(|f| f.column.clone()).collect();
+        let (strategy, reason) = match strategy::choose(table.strategy, &target, &written) {
+            Ok(chosen) => chosen,
+            Err(message) => {
+                problems.error(table.place, &format!("{}.strategy", table.key), message, "");
+                return Ok(());
+            }
+        };
+        resolved.jobs.push(Job {
+            index: resolved.jobs.len(),
+            plan: table.clone(),
+            destination: Destination {
+                table: target.name.quoted(),
+                columns: mapping.fields.iter().map(|f| (f.column.clone(), f.ty.clone())).collect(),
+            },
+            strategy,
+            reason,
+            bucket,
+            row_count: rows,
+            stream_id: 0,
+            canonical: mapping.canonical(),
+            stateful: mapping.is_stateful(),
+            left_behind: left_behind(&source, &mapping.selection),
+            source,
+            source_file: file.to_owned(),
+            target,
+            create: statements,
+            window,
+        });
+        Ok(())
+    }
+}
+
+/// The time column by which rows are sorted into buckets, and how wide these are.
+fn bucket(table: &TablePlan, target: &TargetTable) -> (String, i64) {
+    let planned = table.hypertable.as_ref().map(|plan| (plan.time.clone(), plan.chunk_us));
+    let found = target.hypertable.as_ref().map(|found| (found.time.clone(), found.chunk_us));
+    found.filter(|(_, width)| *width > 0).or(planned).unwrap_or_default()
+}
+
+fn left_behind(source: &SourceTable, selection: &Selection) -> Vec<String> {
+    let taken = |name: &String| selection.columns.contains(name) || selection.key.contains(name);
+    source.columns.iter().map(|c| c.name.clone()).filter(|name| !taken(name)).collect()
+}
+
+fn check_target(table: &TablePlan, target: &TargetTable, problems: &mut Problems) {
+    if !target.interferes.is_empty() {
+        let message = format!("{} has {}", target.name, target.interferes.join(", "));
+        let hint = "such a thing may change or drop rows behind the ledger's back: disable it for \
+                    the load (`alter table … disable trigger …`)";
+        problems.error(table.place, &table.key, message, hint);
+    }
+    let Some(hypertable) = &table.hypertable else { return };
+    match target.column(&hypertable.time) {
+        None => {
+            let message = format!("{} has no column `{}`", target.name, hypertable.time);
+            problems.error(table.place, &format!("{}.hypertable", table.key), message, "");
+        }
+        Some(column)
+            if !matches!(
+                column.ty,
+                PgType::Timestamptz(_) | PgType::Timestamp(_) | PgType::Date
+            ) =>
+        {
+            let message = format!("{} is {}, which is no time", column.name, column.ty.sql());
+            let hint = "say what its values mean: { zone = \"…\" } or { time = \"unit=ms\" }";
+            problems.error(table.place, &format!("{}.hypertable", table.key), message, hint);
+        }
+        Some(_) => {}
+    }
+}
+
+type Sampled = HashMap<(String, Reason), u64>;
+
+/// Sends a sample through the mapping. Unstated zones and units are errors; the rest is told.
+fn check_sample(
+    table: &TablePlan,
+    (source, file): (&SourceTable, &Path),
+    mapping: &mut Mapping,
+    bucket: &(String, i64),
+    problems: &mut Problems,
+) -> Result<Sampled, ResolveError> {
+    let batches = profile::sample(file, source, &mapping.selection)?;
+    let mut refused = Sampled::new();
+    let mut times: Option<(i64, i64)> = None;
+    let time_field = mapping.fields.iter().position(|field| field.column == bucket.0);
+    let rows: u64 = batches.iter().map(|batch| batch.row_count() as u64).sum();
+    for row in batches.iter().flat_map(crate::batch::Batch::rows) {
+        let mut field = 0;
+        let outcome = mapping.apply(row, &mut |_, datum| {
+            if let (true, crate::schema::Datum::Timestamp(us)) = (Some(field) == time_field, datum) {
+                let (low, high) = times.unwrap_or((us, us));
+                times = Some((low.min(us), high.max(us)));
+            }
+            field += 1;
+        });
+        if let Err(refusal) = outcome {
+            let column = mapping.fields.get(refusal.field).map(|field| field.column.clone());
+            *refused.entry((column.unwrap_or_default(), refusal.reason)).or_default() += 1;
+        }
+    }
+    // The sample jumps through the table: what it taught the state is not what the rows will.
+    mapping.restore(&[]);
+    for ((column, reason), count) in &refused {
+        let unstated = matches!(
+            reason,
+            Reason::Time(TimeError::Naive | TimeError::Unit | TimeError::DateOnly)
+        );
+        // One stray value is a bad row; a share of them is a question that nobody answered.
+        if unstated && count * 100 > rows {
+            let place = rule_place(table, column);
+            let message = format!(
+                "{count} of {rows} sampled values cannot be placed ({}): {}",
+                reason.code(),
+                reason.explain()
+            );
+            let hint = match reason {
+                Reason::Time(TimeError::Naive) => {
+                    "say whose clock wrote them: zone = \"Europe/Berlin\", or time = \"naive=utc\"; \
+                     `millstream audit` shows the evidence"
+                }
+                Reason::Time(TimeError::Unit) => "say what the numbers count: time = \"unit=ms\"",
+                _ => "say what a date alone means: time = \"date=midnight\"",
+            };
+            problems.error(place, &format!("{}.columns.{column}", table.key), message, hint);
+        }
+    }
+    if let Some((low, high)) = times {
+        check_chunks(table, (low, high), bucket.1, problems);
+    }
+    // A window of the sample may begin inside a fold that the whole run resolves.
+    refused.retain(|(_, reason), _| {
+        !(mapping.is_stateful() && *reason == Reason::Time(TimeError::Fold))
+    });
+    Ok(refused)
+}
+
+fn rule_place(table: &TablePlan, column: &str) -> Place {
+    let rule = table.columns.iter().find(|rule| rule.target == column);
+    rule.map_or(table.place, |rule| rule.place)
+}
+
+fn check_chunks(
+    table: &TablePlan,
+    (low, high): (i64, i64),
+    chunk_us: i64,
+    problems: &mut Problems,
+) {
+    if chunk_us <= 0 {
+        return;
+    }
+    let span = i128::from(high) - i128::from(low);
+    let chunks = span / i128::from(chunk_us) + 1;
+    if chunks <= CHUNKS_MAX {
+        return;
+    }
+    let days = (span / CHUNKS_MAX / 86_400_000_000 + 1).max(1);
+    let message = format!(
+        "about {chunks} chunks from {} to {}: more than {CHUNKS_MAX} fill the server's lock table",
+        crate::transform::clock::format_utc(low),
+        crate::transform::clock::format_utc(high),
+    );
+    let hint = format!("chunk = \"{days} days\" keeps it below; or a stray time widens the range");
+    problems.warn(table.place, &format!("{}.hypertable", table.key), message, hint);
+}
+
+/// Referred tables first; where tables refer to each other in a circle, the order of the file stands.
+fn order(jobs: &mut Vec<Job>) {
+    let mut waiting: Vec<Job> = std::mem::take(jobs);
+    while !waiting.is_empty() {
+        let names: HashSet<_> = waiting.iter().map(|job| job.target.name.clone()).collect();
+        let free = waiting.iter().position(|job| {
+            let mut keys = job.target.foreign_keys.iter();
+            keys.all(|key| key.references == job.target.name || !names.contains(&key.references))
+        });
+        jobs.push(waiting.remove(free.unwrap_or(0)));
+    }
+    for (index, job) in jobs.iter_mut().enumerate() {
+        job.index = index;
+    }
+}

@@ -1,0 +1,256 @@
+//! The worker: rows in, encoded transactions out. One thread a lane, and no I/O.
+//!
+//! It carries what has to be true after each transaction: position, counts, sums by bucket, state. Cutting
+//! the input elsewhere changes where transactions end, never what is in them.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use bytes::Bytes;
+
+use crate::batch::{Batch, Counts, Position, Row};
+use crate::schema::{PgType, Selection};
+use crate::sink::fingerprint::{Buckets, Fingerprinter};
+use crate::sink::ledger::Claim;
+use crate::sink::reject::{DeadLetter, original};
+use crate::sink::{Encoded, copy};
+use crate::transform::Refusal;
+use crate::transform::mapping::{Mapping, Outcome};
+
+/// A transaction holds no more encoded bytes than this: memory stays bounded whatever the rows are.
+pub const BATCH_BYTES_MAX: usize = 8 << 20;
+/// COPY is sent in slices of this size.
+const SLICE_BYTES: usize = 1 << 18;
+
+/// Why the sink refused a row; the worker sets it aside when it meets it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The server's code.
+    pub sqlstate: String,
+    /// The column, if the server named it.
+    pub column: Option<String>,
+}
+
+/// Rows that the sink refused, by their number among the rows read since the cursor.
+pub type Condemned = HashMap<u64, Verdict>;
+
+/// Turns batches into transactions.
+pub struct Worker {
+    mapping: Mapping,
+    fingerprinter: Fingerprinter,
+    /// Sums of this partition, over all its rows.
+    buckets: Buckets,
+    source_sum: u128,
+    condemned: Condemned,
+    refused: HashSet<Position>,
+    batch_rows: usize,
+    /// Rows read since the cursor that this worker began at.
+    read: u64,
+    open: Open,
+    scratch: Vec<u8>,
+}
+
+/// The transaction being filled.
+struct Open {
+    copy: Vec<u8>,
+    origins: Vec<u32>,
+    counts: Counts,
+    dead_letters: Vec<DeadLetter>,
+    touched: BTreeSet<i64>,
+    position: Position,
+}
+
+impl Open {
+    fn new(position: Position) -> Self {
+        Self {
+            copy: copy::HEADER.to_vec(),
+            origins: Vec::new(),
+            counts: Counts::default(),
+            dead_letters: Vec::new(),
+            touched: BTreeSet::new(),
+            position,
+        }
+    }
+}
+
+impl Worker {
+    /// Goes on where a claim stands. `time` is the time column of a hypertable and its chunk interval.
+    pub fn new(
+        mut mapping: Mapping,
+        time: Option<(&str, i64)>,
+        claim: &Claim,
+        condemned: Condemned,
+        batch_rows: usize,
+    ) -> Result<Self, UnreadableState> {
+        if !mapping.restore(&claim.state) {
+            return Err(UnreadableState);
+        }
+        let types: Vec<PgType> = mapping.fields.iter().map(|field| field.ty.clone()).collect();
+        let time = time.and_then(|(column, chunk_us)| {
+            let field = mapping.fields.iter().position(|field| field.column == column)?;
+            Some((field, chunk_us))
+        });
+        Ok(Self {
+            fingerprinter: Fingerprinter::new(types, time),
+            mapping,
+            buckets: claim.buckets.clone(),
+            source_sum: claim.source_sum,
+            condemned,
+            refused: HashSet::new(),
+            batch_rows: batch_rows.max(1),
+            read: 0,
+            open: Open::new(claim.position.clone()),
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Leaves out rows that the sink refused in an earlier run, by their keys.
+    pub fn refuse(&mut self, refused: HashSet<Position>) {
+        self.refused = refused;
+    }
+
+    /// Sums of all rows that went through, by bucket.
+    pub fn buckets(&self) -> &Buckets {
+        &self.buckets
+    }
+
+    /// Takes a batch in; hands out each transaction that is full.
+    pub fn push<E>(
+        &mut self,
+        batch: &Batch,
+        emit: &mut impl FnMut(Encoded) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let last = batch.row_count().saturating_sub(1);
+        for (index, row) in batch.rows().enumerate() {
+            self.row(row);
+            let full = self.open.counts.read >= as_u64(self.batch_rows)
+                || self.open.copy.len() >= BATCH_BYTES_MAX;
+            if full || index == last {
+                self.open.position = row.position();
+            }
+            if full {
+                emit(self.take(false))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last transaction; it may be empty and still says that the partition is done.
+    pub fn finish(&mut self, done: bool) -> Option<Encoded> {
+        (done || self.open.counts.read > 0).then(|| self.take(done))
+    }
+
+    fn row(&mut self, row: Row<'_>) {
+        let selection = &self.mapping.selection;
+        let columns = selection.key.len() + selection.columns.len();
+        let digest = row.digest(columns, &mut self.scratch);
+        self.source_sum = self.source_sum.wrapping_add(digest);
+        let origin = self.open.counts.read;
+        let number = self.read;
+        self.read += 1;
+        self.open.counts.read += 1;
+        if !self.refused.is_empty() && self.refused.contains(&row.position()) {
+            self.open.counts.rejected += 1;
+            return;
+        }
+        if !self.condemned.is_empty()
+            && let Some(verdict) = self.condemned.remove(&number)
+        {
+            self.set_aside(row, "sink", format!("sqlstate_{}", verdict.sqlstate), verdict.column);
+            if let Some(letter) = self.open.dead_letters.last_mut() {
+                letter.sqlstate = Some(verdict.sqlstate);
+            }
+            return;
+        }
+        let start = self.open.copy.len();
+        let out = &mut self.open.copy;
+        let field_count = u16::try_from(self.mapping.fields.len()).unwrap_or(u16::MAX);
+        copy::begin_tuple(out, field_count);
+        let outcome = self.mapping.apply(row, &mut |_, datum| copy::field(out, &datum));
+        match outcome {
+            Ok(Outcome::Used) => self.keep(start, origin),
+            Ok(Outcome::Filtered) => {
+                self.open.copy.truncate(start);
+                self.open.counts.filtered += 1;
+            }
+            Err(Refusal { field, reason }) => {
+                self.open.copy.truncate(start);
+                let column = self.mapping.fields.get(field).map(|field| field.column.clone());
+                self.set_aside(row, "transform", reason.code().to_owned(), column);
+            }
+        }
+    }
+
+    fn keep(&mut self, start: usize, origin: u64) {
+        let tuple = self.open.copy.get(start + 2..).unwrap_or_default();
+        // Our own encoder wrote the tuple: it can be walked.
+        let (bucket, hash) = self.fingerprinter.row(tuple).unwrap_or_default();
+        self.buckets.entry(bucket).or_default().add(hash);
+        self.open.touched.insert(bucket);
+        self.open.origins.push(u32::try_from(origin).unwrap_or(u32::MAX));
+        self.open.counts.used += 1;
+        self.open.counts.made += 1;
+    }
+
+    fn set_aside(
+        &mut self,
+        row: Row<'_>,
+        stage: &'static str,
+        reason: String,
+        column: Option<String>,
+    ) {
+        let Selection { key, columns, conditions } = &self.mapping.selection;
+        let names = key.iter().chain(columns).map(String::as_str).enumerate();
+        let values = names.map(|(index, name)| (name, row.get(index)));
+        let first = key.len() + columns.len();
+        let conditions: Vec<_> = (0..conditions.len()).map(|at| row.get(first + at)).collect();
+        let fields = &self.mapping.fields;
+        let field = fields.iter().find(|field| Some(&field.column) == column.as_ref());
+        let source_column = field.and_then(|field| field.from.clone());
+        self.open.dead_letters.push(DeadLetter {
+            position: row.position(),
+            source_column,
+            stage,
+            reason,
+            sqlstate: None,
+            column,
+            original: original(values, &conditions),
+        });
+        self.open.counts.rejected += 1;
+    }
+
+    fn take(&mut self, done: bool) -> Encoded {
+        let next = Open::new(self.open.position.clone());
+        let mut full = std::mem::replace(&mut self.open, next);
+        self.open.copy.reserve(full.copy.len());
+        let mut slices = Vec::new();
+        if full.counts.made > 0 {
+            full.copy.extend_from_slice(&copy::TRAILER);
+            let mut whole = Bytes::from(full.copy);
+            while !whole.is_empty() {
+                slices.push(whole.split_to(whole.len().min(SLICE_BYTES)));
+            }
+        }
+        let changed = full.touched.iter().filter_map(|at| Some((*at, *self.buckets.get(at)?)));
+        Encoded {
+            copy: slices,
+            origins: full.origins,
+            counts: full.counts,
+            dead_letters: full.dead_letters,
+            buckets: changed.collect(),
+            state: self.mapping.state(),
+            position: full.position,
+            source_sum: self.source_sum,
+            done,
+            replayed: Vec::new(),
+        }
+    }
+}
+
+/// The state in the ledger was written by another version of a transform.
+#[derive(Debug, thiserror::Error)]
+#[error("the transform's state in the ledger cannot be read by this version")]
+pub struct UnreadableState;
+
+fn as_u64(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,67 @@
+//! Makes missing tables: exactly the statements that `check` prints.
+
+use crate::config::plan::HypertablePlan;
+use crate::schema::{TargetColumn, TargetTable, quote};
+
+/// The statements that make a table, in order. `hypertable` is left out where the extension is missing.
+pub fn statements(table: &TargetTable, hypertable: Option<&HypertablePlan>) -> Vec<String> {
+    let name = table.name.quoted();
+    let mut columns: Vec<String> = table.columns.iter().map(column).collect();
+    if !table.primary_key.is_empty() {
+        let key: Vec<String> = table.primary_key.iter().map(|name| quote(name)).collect();
+        columns.push(format!("primary key ({})", key.join(", ")));
+    }
+    let mut statements = Vec::new();
+    if table.name.schema != "public" {
+        statements.push(format!("create schema if not exists {}", quote(&table.name.schema)));
+    }
+    statements.push(format!("create table {name} (\n    {}\n)", columns.join(",\n    ")));
+    if let Some(hypertable) = hypertable {
+        statements.push(format!(
+            "select public.create_hypertable('{}', public.by_range('{}', interval '{} microseconds'), \
+             create_default_indexes => false)",
+            name.replace('\'', "''"),
+            hypertable.time.replace('\'', "''"),
+            hypertable.chunk_us
+        ));
+        statements.push(format!("create index on {name} ({} desc)", quote(&hypertable.time)));
+    }
+    statements
+}
+
+fn column(column: &TargetColumn) -> String {
+    let null = if column.not_null { " not null" } else { "" };
+    format!("{} {}{null}", quote(&column.name), column.ty.sql())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{PgType, TableName};
+
+    #[test]
+    fn a_hypertable_is_a_table_and_a_call() {
+        let column = |name: &str, ty, not_null| TargetColumn {
+            name: name.to_owned(),
+            ty,
+            not_null,
+            has_default: false,
+            generated: false,
+        };
+        let table = TargetTable {
+            name: TableName::parse("historian.hist").unwrap(),
+            columns: vec![
+                column("ts", PgType::Timestamptz(6), true),
+                column("v", PgType::Float8, false),
+            ],
+            hypertable: None,
+            primary_key: Vec::new(),
+            indexes: Vec::new(),
+            foreign_keys: Vec::new(),
+            interferes: Vec::new(),
+            empty: true,
+        };
+        let plan = HypertablePlan { time: "ts".to_owned(), chunk_us: 86_400_000_000 };
+        insta::assert_snapshot!(statements(&table, Some(&plan)).join(";\n"));
+    }
+}

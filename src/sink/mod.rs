@@ -1,0 +1,148 @@
+//! Where rows go, and with them, in the same transaction, how far they were read.
+
+pub mod catalog;
+pub mod copy;
+pub mod create;
+pub mod debt;
+pub mod fingerprint;
+pub mod ledger;
+pub mod memory;
+pub mod null;
+pub mod reject;
+pub mod session;
+pub mod strategy;
+pub mod timescale;
+
+use bytes::Bytes;
+
+use crate::batch::{Counts, Position};
+use crate::fault::{self, Fault};
+use fingerprint::Sum;
+use reject::DeadLetter;
+use session::SessionError;
+
+/// Some rows of one partition, encoded, with everything that has to be true once they are in.
+#[derive(Debug)]
+pub struct Encoded {
+    /// A whole COPY stream, header and trailer included; empty when no row was made.
+    pub copy: Vec<Bytes>,
+    /// For each row made: which of the rows read since the cursor it came from.
+    pub origins: Vec<u32>,
+    /// What became of the rows read.
+    pub counts: Counts,
+    /// Rows set aside by the transform.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Buckets that changed, with their new totals for this partition.
+    pub buckets: Vec<(i64, Sum)>,
+    /// State that changed.
+    pub state: Vec<(String, Vec<u8>)>,
+    /// Where the partition has been read to with these rows.
+    pub position: Position,
+    /// New total of the hashes of the raw rows read.
+    pub source_sum: u128,
+    /// Nothing is left to read after them.
+    pub done: bool,
+    /// Dead letters that these rows are: marked as replayed with them.
+    pub replayed: Vec<i64>,
+}
+
+/// A sink: one connection, one partition, all of the rows or none of them.
+///
+/// The writer calls `write` for one [`Encoded`] after the other, in the order of the source, from one
+/// task, and never again after an error. `Ok` means: the rows, their dead letters, the state and the
+/// cursor are durable together. An error means one of two things that the caller cannot tell apart and
+/// need not: nothing happened, or all of it did and the answer was lost. Either way the lane starts
+/// again from the cursor that the ledger shows.
+pub trait Sink: Send {
+    /// Writes the rows and moves the cursor.
+    fn write(&mut self, rows: &Encoded) -> impl Future<Output = Result<(), SinkError>> + Send;
+}
+
+/// Why rows did not go in.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The server said no, or went away.
+    #[error("{}", describe(.error))]
+    Database {
+        /// The driver's error.
+        #[source]
+        error: tokio_postgres::Error,
+        /// It came from COPY.
+        in_copy: bool,
+    },
+    /// No connection.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// Somebody else claimed the partition, or it is gone.
+    #[error("this run was fenced off: another one has taken the partition over")]
+    Fenced,
+    /// One row is refused by the server.
+    #[error("the server refuses a row ({sqlstate}): {message}")]
+    Row {
+        /// Its number among the rows made.
+        row: usize,
+        /// SQLSTATE.
+        sqlstate: String,
+        /// The server's message, without values.
+        message: String,
+        /// Column, if the server names it.
+        column: Option<String>,
+    },
+    /// COPY landed another number of rows than was sent.
+    #[error("{sent} rows were sent, {landed} landed: a trigger or rule on the table drops rows")]
+    Count {
+        /// Rows sent.
+        sent: u64,
+        /// Rows that COPY says landed.
+        landed: u64,
+    },
+    /// What the ledger holds cannot be.
+    #[error("the ledger is damaged: {0}")]
+    Ledger(String),
+}
+
+impl From<tokio_postgres::Error> for SinkError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database { error, in_copy: false }
+    }
+}
+
+impl SinkError {
+    /// What the failure asks for.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Database { error, in_copy } => {
+                fault::classify(error.code().map(tokio_postgres::error::SqlState::code), *in_copy)
+            }
+            Self::Session(SessionError::Connect { sqlstate, .. }) => {
+                fault::classify(sqlstate.as_deref(), false)
+            }
+            Self::Row { .. } => Fault::Reject,
+            Self::Session(_) | Self::Fenced | Self::Count { .. } | Self::Ledger(_) => Fault::Stop,
+        }
+    }
+
+    /// The SQLSTATE, if the server gave one.
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Database { error, .. } => {
+                error.code().map(tokio_postgres::error::SqlState::code)
+            }
+            Self::Session(SessionError::Connect { sqlstate, .. }) => sqlstate.as_deref(),
+            Self::Row { sqlstate, .. } => Some(sqlstate),
+            _ => None,
+        }
+    }
+}
+
+/// A server error without row values: DETAIL and CONTEXT of a COPY error quote the row.
+fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        None => fault::chain(error),
+        Some(server) => {
+            let remedy = fault::remedy(server.code().code());
+            let dash = if remedy.is_empty() { "" } else { "; " };
+            format!("{} ({}){dash}{remedy}", server.message(), server.code().code())
+        }
+    }
+}
