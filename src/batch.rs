@@ -137,8 +137,7 @@ fn read_tagged(tag: u8, bytes: &[u8]) -> Option<(OwnedValue, &[u8])> {
             let body = bytes.get(8..)?;
             let (value, rest) = body.split_at_checked(len)?;
             let value = value.to_vec();
-            let value =
-                if tag == b't' { OwnedValue::Text(value) } else { OwnedValue::Blob(value) };
+            let value = if tag == b't' { OwnedValue::Text(value) } else { OwnedValue::Blob(value) };
             Some((value, rest))
         }
         _ => None,
@@ -359,7 +358,8 @@ mod tests {
     #[test]
     fn rows_come_back_as_they_were_pushed() {
         let mut batch = Batch::new(2, 1, 4);
-        for value in [ValueRef::Integer(1), ValueRef::Text(b"x"), ValueRef::Integer(2), ValueRef::Null]
+        for value in
+            [ValueRef::Integer(1), ValueRef::Text(b"x"), ValueRef::Integer(2), ValueRef::Null]
         {
             batch.push(value).unwrap();
         }

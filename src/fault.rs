@@ -50,7 +50,9 @@ pub fn remedy(sqlstate: &str) -> &'static str {
         "53200" => "raise max_locks_per_transaction, or set a longer chunk interval",
         "53300" => "raise max_connections or close idle sessions; the run goes on by itself",
         "25006" => "this server is read-only (a standby?): connect to the primary",
-        "0A000" => "this edition of the server does not offer it: `millstream check` shows the edition",
+        "0A000" => {
+            "this edition of the server does not offer it: `millstream check` shows the edition"
+        }
         "23503" => "load the table it refers to first, or declare the foreign key `not valid`",
         _ => "",
     }

@@ -20,6 +20,7 @@
 
 pub mod backoff;
 pub mod batch;
+pub mod bench;
 pub mod config;
 pub mod database;
 pub mod failpoint;

@@ -398,7 +398,8 @@ mod tests {
 
     #[test]
     fn every_type_that_can_be_written_can_be_named() {
-        for name in ["boolean", "smallint", "bigint", "jsonb", "text[]", "bigint[]", "timestamptz"] {
+        for name in ["boolean", "smallint", "bigint", "jsonb", "text[]", "bigint[]", "timestamptz"]
+        {
             assert_eq!(PgType::parse(name).unwrap().sql(), name);
         }
     }

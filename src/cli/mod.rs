@@ -1,6 +1,7 @@
 //! One thin file a subcommand: arguments → plan → call → print. No logic lives here.
 
 mod backfill;
+mod bench;
 mod check;
 mod dead_letter;
 mod generate;
@@ -77,6 +78,7 @@ enum Command {
     Migrate(migrate::Arguments),
     Time(time::Arguments),
     Generate(generate::Arguments),
+    Bench(bench::Arguments),
     /// Print shell completions: `millstream completions bash > …/completions/millstream`.
     Completions {
         /// The shell.
@@ -109,6 +111,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Migrate(arguments) => block_on(migrate::run(&arguments, common)),
         Command::Time(arguments) => time::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments, common),
+        Command::Bench(arguments) => block_on(bench::run(&arguments, common)),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, "millstream", &mut std::io::stdout());
@@ -159,7 +162,11 @@ fn code(error: &anyhow::Error) -> u8 {
     }
     match (error.downcast_ref::<RunError>(), error.downcast_ref::<MigrateError>()) {
         (Some(RunError::Resolve(_) | RunError::NotEmpty(_)), _) => 2,
-        (Some(RunError::Register(error)), _) if !matches!(error, millstream::pipeline::register::RegisterError::Sink(_)) => 2,
+        (Some(RunError::Register(error)), _)
+            if !matches!(error, millstream::pipeline::register::RegisterError::Sink(_)) =>
+        {
+            2
+        }
         (Some(RunError::Source(_)), _) => 2,
         (Some(RunError::Busy { .. } | RunError::Sink(SinkError::Fenced)), _) => 5,
         (Some(RunError::Lane(LaneError::Sink { error: SinkError::Fenced, .. })), _) => 5,
@@ -185,7 +192,9 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Plan> {
 /// A target for commands that have no pipeline file.
 pub(crate) fn target_from_environment() -> anyhow::Result<Server> {
     let url = environment("DATABASE_URL").filter(|url| !url.is_empty()).ok_or_else(|| {
-        Usage("DATABASE_URL is not set: export DATABASE_URL=postgres://user@host/database".to_owned())
+        Usage(
+            "DATABASE_URL is not set: export DATABASE_URL=postgres://user@host/database".to_owned(),
+        )
     })?;
     Ok(Server::parse(&url).map_err(SinkError::from)?)
 }

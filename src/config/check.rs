@@ -28,10 +28,7 @@ pub const KEYS: [(&str, &[&str]); 7] = [
         "table",
         &["from", "query", "key", "to", "where", "hypertable", "strategy", "columns", "rows"],
     ),
-    (
-        "column",
-        &["from", "value", "zone", "time", "unit", "map", "type", "default", "skip"],
-    ),
+    ("column", &["from", "value", "zone", "time", "unit", "map", "type", "default", "skip"]),
 ];
 
 fn keys(section: &str) -> &'static [&'static str] {

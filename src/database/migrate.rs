@@ -88,7 +88,9 @@ pub enum MigrateError {
         now: String,
     },
     /// Another runner is at work.
-    #[error("another migration runner holds the lock (waited {seconds} s): let it finish, then try again")]
+    #[error(
+        "another migration runner holds the lock (waited {seconds} s): let it finish, then try again"
+    )]
     Locked {
         /// How long this one waited.
         seconds: u64,
@@ -183,7 +185,7 @@ async fn up_locked(
     client.batch_execute(LOG).await?;
     // All of them are looked at before the first one runs.
     let statuses = status(client, name).await?;
-    for status in statuses.iter().filter(|status| status.state == "changed") {
+    if let Some(status) = statuses.iter().find(|status| status.state == "changed") {
         let applied = last_checksum(client, name, status.migration).await?;
         return Err(MigrateError::Changed {
             set: name.to_owned(),
@@ -225,7 +227,9 @@ async fn apply(
 ) -> Result<(), tokio_postgres::Error> {
     let since = Instant::now();
     let transaction = client.transaction().await?;
-    transaction.batch_execute("set local search_path = public; set local lock_timeout = '10s'").await?;
+    transaction
+        .batch_execute("set local search_path = public; set local lock_timeout = '10s'")
+        .await?;
     transaction.batch_execute(migration.sql).await?;
     let ms = i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX);
     transaction

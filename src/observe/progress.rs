@@ -212,6 +212,8 @@ impl Progress {
             restarts: state.restarts,
             seconds: self.started.elapsed().as_secs_f64(),
             curve: state.curve.clone(),
+            ns_per_row: [&self.stages.read, &self.stages.transform, &self.stages.write]
+                .map(|timer| timer.nanos() as f64 / state.counts.read.max(1) as f64),
         }
     }
 }
@@ -231,6 +233,8 @@ pub struct Summary {
     pub seconds: f64,
     /// Seconds since the start, rows read.
     pub curve: Vec<(f64, u64)>,
+    /// Reading, mapping and encoding, writing; wall time of each stage at work.
+    pub ns_per_row: [f64; 3],
 }
 
 /// The largest amount of memory this process has held, bytes; 0 where the system does not tell.

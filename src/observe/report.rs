@@ -162,7 +162,10 @@ impl Report {
         for note in &self.notes {
             let _infallible = writeln!(body, "<p>{}</p>", escape(note));
         }
-        self.tables.iter().filter(|table| !table.rows.is_empty()).for_each(|t| body.push_str(&html_table(t)));
+        self.tables
+            .iter()
+            .filter(|table| !table.rows.is_empty())
+            .for_each(|t| body.push_str(&html_table(t)));
         self.plots.iter().for_each(|plot| body.push_str(&svg(plot)));
         format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -229,7 +232,9 @@ fn grid(table: &Table) -> Grid {
 
 fn html_table(table: &Table) -> String {
     let numeric: Vec<bool> = (0..table.columns.len())
-        .map(|at| table.rows.iter().all(|row| row.get(at).is_none_or(|v| v.is_number() || v.is_null())))
+        .map(|at| {
+            table.rows.iter().all(|row| row.get(at).is_none_or(|v| v.is_number() || v.is_null()))
+        })
         .collect();
     let class = |at: usize| if numeric.get(at) == Some(&true) { " class=\"n\"" } else { "" };
     let mut out = format!("<h2>{}</h2>\n<table><tr>", escape(&table.title));

@@ -69,7 +69,9 @@ pub enum RunError {
         pid: i32,
     },
     /// `--fresh` on tables that hold rows.
-    #[error("--fresh needs empty targets, but {0} holds rows: truncate it first if that is what you want")]
+    #[error(
+        "--fresh needs empty targets, but {0} holds rows: truncate it first if that is what you want"
+    )]
     NotEmpty(String),
 }
 
@@ -117,8 +119,7 @@ pub async fn run(
     let mut control = server.connect("millstream control").await.map_err(SinkError::from)?;
     lock(&control.client, &plan.name).await?;
     let (copy, notes) = take_copy(plan, &control.client, progress).await?;
-    let mut resolved =
-        resolve::resolve(plan, &control.client, &copy.path, options.window).await?;
+    let mut resolved = resolve::resolve(plan, &control.client, &copy.path, options.window).await?;
     if options.fresh {
         fresh::forget(&mut control.client, plan, &resolved.jobs).await?;
     }
@@ -135,7 +136,8 @@ pub async fn run(
         owner: format!("pid {}", std::process::id()),
         batch_rows: plan.limits.batch_rows,
     };
-    let left: u64 = resolved.jobs.iter().zip(&partitions).map(|(job, parts)| rows_left(job, parts)).sum();
+    let left: u64 =
+        resolved.jobs.iter().zip(&partitions).map(|(job, parts)| rows_left(job, parts)).sum();
     progress.expect(left);
     let mut stopped = false;
     for (job, parts) in resolved.jobs.iter().zip(&partitions) {
@@ -147,8 +149,7 @@ pub async fn run(
         stopped = run_table(&shared, job, parts, plan.limits.lanes).await? == End::Stopped;
     }
     drop(control);
-    let mut outcome =
-        Outcome { tables: Vec::new(), resolved, stopped, unpaid: Vec::new(), notes };
+    let mut outcome = Outcome { tables: Vec::new(), resolved, stopped, unpaid: Vec::new(), notes };
     settle(plan, server, &mut outcome, progress).await?;
     if !outcome.stopped && outcome.tables.iter().all(|table| table.done) {
         drop_copy(&copy);
@@ -187,7 +188,8 @@ async fn take_copy(
     let SourcePlan::Sqlite { path, .. } = &plan.source;
     let unfinished = ledger::unfinished_copy(client, &plan.name).await?;
     progress.stage("copying the source");
-    let taken = sqlite::take_copy(path, &state_folder(plan), unfinished.as_deref(), &mut |_, _| {})?;
+    let taken =
+        sqlite::take_copy(path, &state_folder(plan), unfinished.as_deref(), &mut |_, _| {})?;
     for warning in &taken.1.warnings {
         progress.say(warning);
     }

@@ -43,7 +43,9 @@ pub enum EditError {
         cause: String,
     },
     /// A line that is no edited row.
-    #[error("{file}:{line}: {cause}; a line reads {{\"id\": 7, \"row\": {{…}}}} as `export` wrote it")]
+    #[error(
+        "{file}:{line}: {cause}; a line reads {{\"id\": 7, \"row\": {{…}}}} as `export` wrote it"
+    )]
     Line {
         /// The file.
         file: String,
@@ -59,7 +61,8 @@ impl Edits {
     pub fn read(set: &[String], from: Option<&Path>, only: &[i64]) -> Result<Self, EditError> {
         let mut edits = Self { only: only.to_vec(), ..Self::default() };
         for word in set {
-            let (column, value) = word.split_once('=').ok_or_else(|| EditError::Set(word.clone()))?;
+            let (column, value) =
+                word.split_once('=').ok_or_else(|| EditError::Set(word.clone()))?;
             // A number or null is meant as one; anything else is text.
             let value = match serde_json::from_str::<Value>(value) {
                 Ok(parsed @ (Value::Number(_) | Value::Null)) => parsed,

@@ -31,7 +31,8 @@ pub async fn run(
     drop(session);
     progress.expect(resolved.jobs.iter().map(|job| job.row_count).sum());
     let mut report = Report::new(format!("dry run {}: nothing was written", plan.name));
-    let mut rows = Table::new("Source tables", &["source", "read", "used", "filtered", "rejected", "target"]);
+    let mut rows =
+        Table::new("Source tables", &["source", "read", "used", "filtered", "rejected", "target"]);
     let mut reasons = Table::new("Would be set aside", &["target", "column", "reason", "rows"]);
     let mut before = 0;
     for job in &resolved.jobs {
@@ -44,7 +45,8 @@ pub async fn run(
         let mut count = |encoded: crate::sink::Encoded| {
             counts += encoded.counts;
             for letter in encoded.dead_letters {
-                *refused.entry((letter.column.unwrap_or_default(), letter.reason)).or_default() += 1;
+                *refused.entry((letter.column.unwrap_or_default(), letter.reason)).or_default() +=
+                    1;
             }
             progress.at(before + counts.read);
             Ok::<(), std::convert::Infallible>(())

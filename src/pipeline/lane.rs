@@ -154,8 +154,7 @@ async fn run_once(
     let mut sink = TimescaleSink::open(session, claim, &job.destination, job.strategy.clone())
         .await
         .map_err(sink_error)?;
-    let range =
-        Range { after: partition.after.clone(), through: partition.through.clone() };
+    let range = Range { after: partition.after.clone(), through: partition.through.clone() };
     let source = job.open_source()?;
     let stages = Arc::clone(&shared.progress.stages);
     let reader =
@@ -164,7 +163,8 @@ async fn run_once(
     let batches = reader.batches;
     let end = reader.end;
     let work = std::thread::spawn(move || work(worker, &batches, end, &sender, &stages));
-    let written = write_all(shared, job, &mut sink, &mut transactions, (attempt, &mut cursor)).await;
+    let written =
+        write_all(shared, job, &mut sink, &mut transactions, (attempt, &mut cursor)).await;
     drop(transactions);
     let read = tokio::task::spawn_blocking(move || work.join()).await;
     let read = read.map_err(|_| LaneError::Thread("the worker"))?;

@@ -8,9 +8,9 @@ use tokio_postgres::Client;
 use super::job::Job;
 use super::verify;
 use crate::batch::{Batch, Position, ValueRef};
+use crate::sink::SinkError;
 use crate::sink::fingerprint::Buckets;
 use crate::sink::ledger::{self, PartitionRow, Stream, StreamKey};
-use crate::sink::SinkError;
 use crate::sink::strategy::Strategy;
 use crate::source::sqlite;
 use crate::source::{Range, SourceError, profile};
@@ -85,7 +85,8 @@ pub fn key(pipeline: &str, job: &Job) -> StreamKey {
 /// What the columns are, for streams that share a table.
 fn columns(job: &Job) -> String {
     let columns = &job.destination.columns;
-    let words: Vec<String> = columns.iter().map(|(name, ty)| format!("{name} {}", ty.sql())).collect();
+    let words: Vec<String> =
+        columns.iter().map(|(name, ty)| format!("{name} {}", ty.sql())).collect();
     words.join(", ")
 }
 
@@ -203,8 +204,10 @@ async fn go_on(
 fn difference(before: &str, now: &str) -> String {
     let gone = before.lines().filter(|line| !now.lines().any(|other| other == *line));
     let come = now.lines().filter(|line| !before.lines().any(|other| other == *line));
-    let lines: Vec<String> =
-        gone.map(|line| format!("  - {line}")).chain(come.map(|line| format!("  + {line}"))).collect();
+    let lines: Vec<String> = gone
+        .map(|line| format!("  - {line}"))
+        .chain(come.map(|line| format!("  + {line}")))
+        .collect();
     lines.join("\n")
 }
 
@@ -227,8 +230,7 @@ async fn check_unchanged(client: &Client, job: &Job) -> Result<(), RegisterError
 }
 
 fn digest(job: &Job, partition: &PartitionRow) -> Result<(u64, u128), SourceError> {
-    let range =
-        Range { after: partition.after.clone(), through: partition.position.clone() };
+    let range = Range { after: partition.after.clone(), through: partition.position.clone() };
     let selection = job.mapping().selection;
     let columns = selection.key.len() + selection.columns.len();
     let (mut rows, mut sum, mut scratch) = (0_u64, 0_u128, Vec::new());

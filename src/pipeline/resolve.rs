@@ -14,9 +14,9 @@ use crate::config::{Place, Problems};
 use crate::schema::{PgType, Selection, TargetTable};
 use crate::sink::timescale::Destination;
 use crate::sink::{SinkError, catalog, create, strategy};
+use crate::source::SourceError;
 use crate::source::profile;
 use crate::source::sqlite::{self, Catalog, CountError, SourceTable, Unusable};
-use crate::source::SourceError;
 use crate::transform::Reason;
 use crate::transform::clock::TimeError;
 use crate::transform::mapping::Mapping;
@@ -149,8 +149,7 @@ impl Table<'_> {
                 return Ok(());
             }
         };
-        let mut mapping =
-            Mapping::resolve(table, &source.key, &source.columns, &target, problems);
+        let mut mapping = Mapping::resolve(table, &source.key, &source.columns, &target, problems);
         check_target(table, &target, problems);
         let bucket = bucket(table, &target);
         if let Some((from, to)) = window {
@@ -165,9 +164,9 @@ impl Table<'_> {
         }
         let sampled = check_sample(table, (&source, file), &mut mapping, &bucket, problems)?;
         let label = target.name.to_string();
-        let sampled = sampled.into_iter().map(|((column, reason), rows)| {
-            (label.clone(), column, reason, rows)
-        });
+        let sampled = sampled
+            .into_iter()
+            .map(|((column, reason), rows)| (label.clone(), column, reason, rows));
         resolved.sampled.extend(sampled);
         let written: Vec<String> = mapping.fields.iter().map(|f| f.column.clone()).collect();
         let (strategy, reason) = match strategy::choose(table.strategy, &target, &written) {
@@ -259,7 +258,8 @@ fn check_sample(
     for row in batches.iter().flat_map(crate::batch::Batch::rows) {
         let mut field = 0;
         let outcome = mapping.apply(row, &mut |_, datum| {
-            if let (true, crate::schema::Datum::Timestamp(us)) = (Some(field) == time_field, datum) {
+            if let (true, crate::schema::Datum::Timestamp(us)) = (Some(field) == time_field, datum)
+            {
                 let (low, high) = times.unwrap_or((us, us));
                 times = Some((low.min(us), high.max(us)));
             }

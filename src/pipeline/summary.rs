@@ -23,7 +23,17 @@ pub fn of_run(
     let mut report = Report::new(format!("backfill {}", plan.name));
     let mut rows = Table::new(
         "Source tables",
-        &["source", "read", "used", "duplicate", "filtered", "rejected", "held", "target", "landed"],
+        &[
+            "source",
+            "read",
+            "used",
+            "duplicate",
+            "filtered",
+            "rejected",
+            "held",
+            "target",
+            "landed",
+        ],
     );
     let mut total = Counts::default();
     for TableOutcome { job, counts, .. } in &outcome.tables {
@@ -39,8 +49,7 @@ pub fn of_run(
         reasons.push(vec![json!(table), json!(reason), json!(column), json!(count)]);
     }
     report.tables.push(reasons);
-    let mut dangling =
-        Table::new("Dangling references", &["table", "foreign key", "rows"]);
+    let mut dangling = Table::new("Dangling references", &["table", "foreign key", "rows"]);
     for table in &outcome.tables {
         for (key, count) in &table.dangling {
             dangling.push(vec![json!(table.job.target.name.to_string()), json!(key), json!(count)]);
@@ -51,6 +60,9 @@ pub fn of_run(
     report.fact("rows_this_run", figures.counts.read);
     report.fact("seconds", rounded(figures.seconds));
     report.fact("rows_per_s", rate.round());
+    for (stage, ns) in ["read", "transform", "write"].iter().zip(figures.ns_per_row) {
+        report.fact(&format!("ns_per_row_{stage}"), ns.round());
+    }
     report.fact("commit_ms_p50", rounded(figures.commit_ms.0));
     report.fact("commit_ms_p99", rounded(figures.commit_ms.1));
     report.fact("restarts", figures.restarts);
@@ -157,8 +169,13 @@ pub fn of_check(plan: &Plan, resolved: &Resolved, edition: &str) -> Report {
             let columns = job.left_behind.join(", ");
             report.note(format!("left behind in {}: {columns}", job.source.label));
         }
-        let suspended: Vec<&str> =
-            job.target.foreign_keys.iter().filter(|key| !key.validated).map(|key| key.name.as_str()).collect();
+        let suspended: Vec<&str> = job
+            .target
+            .foreign_keys
+            .iter()
+            .filter(|key| !key.validated)
+            .map(|key| key.name.as_str())
+            .collect();
         if !suspended.is_empty() {
             report.note(format!(
                 "{}: not valid foreign keys are put back after the load: {}",

@@ -70,7 +70,8 @@ async fn compare(client: &Client, job: &Job) -> Result<Verified, SinkError> {
     let mut columns: Vec<&str> = streams.iter().map(|stream| stream.columns.as_str()).collect();
     columns.dedup();
     if columns.len() > 1 {
-        let message = format!("streams into {table} write different columns: {}", columns.join(" | "));
+        let message =
+            format!("streams into {table} write different columns: {}", columns.join(" | "));
         return Err(SinkError::Ledger(message));
     }
     let expected = ledger::expected(client, &table).await?;
@@ -121,8 +122,7 @@ pub async fn read_back(client: &Client, job: &Job) -> Result<Buckets, SinkError>
 }
 
 async fn read_table(client: &Client, job: &Job) -> Result<Buckets, SinkError> {
-    let names: Vec<String> =
-        job.destination.columns.iter().map(|(name, _)| quote(name)).collect();
+    let names: Vec<String> = job.destination.columns.iter().map(|(name, _)| quote(name)).collect();
     let time = job.time().and_then(|(column, width)| {
         let field = job.destination.columns.iter().position(|(name, _)| name == column)?;
         Some((field, width))
@@ -162,7 +162,6 @@ async fn read_table(client: &Client, job: &Job) -> Result<Buckets, SinkError> {
     Ok(buckets)
 }
 
-
 /// Verifies every table of a plan; `from_source` also reads the source again.
 pub async fn all(
     plan: &crate::config::plan::Plan,
@@ -179,7 +178,8 @@ pub async fn all(
     for mut job in resolved.jobs {
         let key = register::key(&plan.name, &job);
         let Some(stream) = ledger::find_stream(client, &key).await? else {
-            let message = format!("nothing was loaded into {} by `{}` yet", job.target.name, plan.name);
+            let message =
+                format!("nothing was loaded into {} by `{}` yet", job.target.name, plan.name);
             return Err(SinkError::Ledger(message).into());
         };
         job.stream_id = stream.id;

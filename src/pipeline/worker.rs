@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::batch::{Batch, Counts, Position, Row};
 use crate::schema::{PgType, Selection};
-use crate::sink::fingerprint::{Buckets, Fingerprinter};
+use crate::sink::fingerprint::{Buckets, Fingerprinter, Sum};
 use crate::sink::ledger::Claim;
 use crate::sink::reject::{DeadLetter, original};
 use crate::sink::{Encoded, copy};
@@ -39,6 +39,8 @@ pub struct Worker {
     fingerprinter: Fingerprinter,
     /// Sums of this partition, over all its rows.
     buckets: Buckets,
+    /// Rows of the bucket at hand that are not in `buckets` yet.
+    latest: (i64, Sum),
     source_sum: u128,
     condemned: Condemned,
     refused: HashSet<Position>,
@@ -93,6 +95,7 @@ impl Worker {
             fingerprinter: Fingerprinter::new(types, time),
             mapping,
             buckets: claim.buckets.clone(),
+            latest: (0, Sum::default()),
             source_sum: claim.source_sum,
             condemned,
             refused: HashSet::new(),
@@ -109,7 +112,8 @@ impl Worker {
     }
 
     /// Sums of all rows that went through, by bucket.
-    pub fn buckets(&self) -> &Buckets {
+    pub fn buckets(&mut self) -> &Buckets {
+        self.settle_latest();
         &self.buckets
     }
 
@@ -184,11 +188,23 @@ impl Worker {
         let tuple = self.open.copy.get(start + 2..).unwrap_or_default();
         // Our own encoder wrote the tuple: it can be walked.
         let (bucket, hash) = self.fingerprinter.row(tuple).unwrap_or_default();
-        self.buckets.entry(bucket).or_default().add(hash);
-        self.open.touched.insert(bucket);
+        if self.latest.0 != bucket {
+            self.settle_latest();
+            self.latest.0 = bucket;
+        }
+        self.latest.1.add(hash);
         self.open.origins.push(u32::try_from(origin).unwrap_or(u32::MAX));
         self.open.counts.used += 1;
         self.open.counts.made += 1;
+    }
+
+    /// Rows mostly come in the order of time: only a change of bucket costs a look-up.
+    fn settle_latest(&mut self) {
+        let (bucket, sum) = std::mem::take(&mut self.latest);
+        if sum.n > 0 {
+            self.buckets.entry(bucket).or_default().merge(sum);
+            self.open.touched.insert(bucket);
+        }
     }
 
     fn set_aside(
@@ -219,6 +235,7 @@ impl Worker {
     }
 
     fn take(&mut self, done: bool) -> Encoded {
+        self.settle_latest();
         let next = Open::new(self.open.position.clone());
         let mut full = std::mem::replace(&mut self.open, next);
         self.open.copy.reserve(full.copy.len());

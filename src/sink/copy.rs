@@ -95,7 +95,9 @@ fn int_array(out: &mut Vec<u8>, element: Element, items: &[Option<i64>]) {
     match element {
         Element::Int2 => array(out, 21, items, |out, value| sized(out, &low(value, 6))),
         Element::Int4 => array(out, 23, items, |out, value| sized(out, &low(value, 4))),
-        Element::Int8 | Element::Text => array(out, 20, items, |out, value| sized(out, &low(value, 0))),
+        Element::Int8 | Element::Text => {
+            array(out, 20, items, |out, value| sized(out, &low(value, 0)))
+        }
     }
 }
 
@@ -181,11 +183,10 @@ mod tests {
         field(&mut out, &Datum::Null);
         field(&mut out, &Datum::Text("hé".into()));
         assert_eq!(out, b"\0\0\0\x04\xff\xff\xff\xfe\xff\xff\xff\xff\0\0\0\x03h\xc3\xa9");
-        assert_eq!(fields(&out).unwrap(), [
-            Some(&b"\xff\xff\xff\xfe"[..]),
-            None,
-            Some("hé".as_bytes())
-        ]);
+        assert_eq!(
+            fields(&out).unwrap(),
+            [Some(&b"\xff\xff\xff\xfe"[..]), None, Some("hé".as_bytes())]
+        );
     }
 
     #[test]

@@ -120,7 +120,10 @@ async fn build_index(client: &Client, debt: &Debt) -> Result<(), SinkError> {
     client.batch_execute("reset maintenance_work_mem").await?;
     built?;
     if !is_whole(client, debt).await? {
-        return Err(SinkError::Ledger(format!("the index {} is not whole after its build", debt.object)));
+        return Err(SinkError::Ledger(format!(
+            "the index {} is not whole after its build",
+            debt.object
+        )));
     }
     Ok(())
 }

@@ -64,8 +64,7 @@ pub enum SinkError {
     /// The server said no, or went away.
     #[error("{}", describe(.error))]
     Database {
-        /// The driver's error.
-        #[source]
+        /// The driver's error. Not a `source`: its text would quote the row's values.
         error: tokio_postgres::Error,
         /// It came from COPY.
         in_copy: bool,
@@ -125,9 +124,7 @@ impl SinkError {
     /// The SQLSTATE, if the server gave one.
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
-            Self::Database { error, .. } => {
-                error.code().map(tokio_postgres::error::SqlState::code)
-            }
+            Self::Database { error, .. } => error.code().map(tokio_postgres::error::SqlState::code),
             Self::Session(SessionError::Connect { sqlstate, .. }) => sqlstate.as_deref(),
             Self::Row { sqlstate, .. } => Some(sqlstate),
             _ => None,

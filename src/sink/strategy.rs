@@ -41,9 +41,11 @@ pub fn choose(
         StrategyChoice::Upsert if key.is_empty() => {
             Err(format!("{} has no primary key to upsert by", target.name))
         }
-        StrategyChoice::Upsert => {
-            Err(format!("the primary key of {} ({}) is not all written", target.name, key.join(", ")))
-        }
+        StrategyChoice::Upsert => Err(format!(
+            "the primary key of {} ({}) is not all written",
+            target.name,
+            key.join(", ")
+        )),
         StrategyChoice::Auto if target.empty || key.is_empty() => {
             let reason = match (target.empty, target.hypertable.is_some()) {
                 (true, _) => "the target is empty",

@@ -72,11 +72,14 @@ impl TimescaleSink {
     ) -> Result<Self, SinkError> {
         let client = &session.client;
         let (copy, merge) = match &strategy {
-            Strategy::Append => (super::copy::statement(&destination.table, &destination.columns), None),
+            Strategy::Append => {
+                (super::copy::statement(&destination.table, &destination.columns), None)
+            }
             Strategy::Upsert { key } => {
                 let stage = format!(
                     "create temp table stage as select {} from {} with no data",
-                    names(destination), destination.table
+                    names(destination),
+                    destination.table
                 );
                 client.batch_execute(&stage).await?;
                 client.batch_execute("alter table stage add ordinal bigserial").await?;
@@ -126,7 +129,11 @@ impl TimescaleSink {
         let Claim { stream_id, part, epoch, version, .. } = &self.claim;
         let parameters: [&(dyn ToSql + Sync); 4] = [stream_id, part, epoch, version];
         let found = self.client().query_opt(&self.statements.still_ours, &parameters).await?;
-        if found.is_some() || failpoint::without("cursor") { Ok(()) } else { Err(SinkError::Fenced) }
+        if found.is_some() || failpoint::without("cursor") {
+            Ok(())
+        } else {
+            Err(SinkError::Fenced)
+        }
     }
 
     fn client(&self) -> &Client {
@@ -155,7 +162,8 @@ impl TimescaleSink {
     async fn keep_books(&self, rows: &Encoded) -> Result<(), SinkError> {
         let (stream_id, part) = (&self.claim.stream_id, &self.claim.part);
         if !rows.buckets.is_empty() {
-            let starts: Vec<PgTime> = rows.buckets.iter().map(|(start, _)| PgTime(*start)).collect();
+            let starts: Vec<PgTime> =
+                rows.buckets.iter().map(|(start, _)| PgTime(*start)).collect();
             let counts: Vec<i64> = rows.buckets.iter().map(|(_, sum)| stored(sum.n)).collect();
             let sums: Vec<Vec<u8>> =
                 rows.buckets.iter().map(|(_, sum)| sum.sum.to_be_bytes().to_vec()).collect();
@@ -189,7 +197,8 @@ impl TimescaleSink {
         let reasons: Vec<&str> = letters.iter().map(|l| l.reason.as_str()).collect();
         let sqlstates: Vec<Option<&str>> = letters.iter().map(|l| l.sqlstate.as_deref()).collect();
         let columns: Vec<Option<&str>> = letters.iter().map(|l| l.column.as_deref()).collect();
-        let sources: Vec<Option<&str>> = letters.iter().map(|l| l.source_column.as_deref()).collect();
+        let sources: Vec<Option<&str>> =
+            letters.iter().map(|l| l.source_column.as_deref()).collect();
         let originals: Vec<&serde_json::Value> = letters.iter().map(|l| &l.original).collect();
         let parameters: [&(dyn ToSql + Sync); 9] = [
             &self.claim.stream_id,
@@ -253,7 +262,7 @@ impl TimescaleSink {
         let SinkError::Database { error: cause, in_copy: true } = &error else { return Ok(error) };
         let Some(server) = cause.as_db_error() else { return Ok(error) };
         let made = rows.origins.len();
-        let line = server.where_().and_then(|context| line_number(context));
+        let line = server.where_().and_then(line_number);
         let row = match line.filter(|line| (1..=made).contains(line)) {
             Some(line) => line - 1,
             None => self.bisect(rows).await?,

@@ -69,7 +69,11 @@ pub fn rowid_bounds(
     table: &SourceTable,
 ) -> Result<Option<(i64, i64)>, SourceError> {
     let key = table.key.first().map(|name| quote(name)).unwrap_or_default();
-    let sql = format!("select min({key}), max({key}) from {}", table.sql);
+    // Two subqueries: each is one step down the tree; both in one query would be a scan.
+    let table_sql = &table.sql;
+    let sql = format!(
+        "select (select min({key}) from {table_sql}), (select max({key}) from {table_sql})"
+    );
     let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
     let bounds: (Option<i64>, Option<i64>) =
         connection.query_row(&sql, [], read).map_err(|error| SourceError::Read {
@@ -114,8 +118,8 @@ impl Classes {
                 ValueRef::Text(text) => {
                     classes.texts += 1;
                     let bracket = matches!(text.first(), Some(b'{' | b'['));
-                    let parses = bracket
-                        && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
+                    let parses =
+                        bracket && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
                     classes.json += u64::from(parses);
                 }
                 ValueRef::Blob(_) => classes.blobs += 1,

@@ -35,8 +35,9 @@ pub fn open(path: &Path) -> Result<Connection, SourceError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(failed)?;
+    // No memory map: its pages would count as ours, and a large file would break the memory bound.
     let settings = "pragma query_only = on; pragma trusted_schema = off; \
-                    pragma cell_size_check = on; pragma mmap_size = 1073741824";
+                    pragma cell_size_check = on; pragma mmap_size = 0";
     connection.execute_batch(settings).map_err(failed)?;
     // The first page is read here: a file that is no database fails now.
     connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(())).map_err(failed)?;
@@ -120,15 +121,18 @@ impl SqliteSource {
             let first = if lower { self.selection.key.len() + 1 } else { 1 };
             bounds.push(format!("({key}) <= ({})", marks(first)));
         }
-        let bounds =
-            if bounds.is_empty() { String::new() } else { format!(" where {}", bounds.join(" and ")) };
+        let bounds = if bounds.is_empty() {
+            String::new()
+        } else {
+            format!(" where {}", bounds.join(" and "))
+        };
         format!("select {} from {}{bounds} order by {key}", list.join(", "), self.table.sql)
     }
 
     fn key(&self, position: &Position) -> Result<Vec<OwnedValue>, SourceError> {
-        let key = position.key().filter(|key| {
-            position.is_start() || key.len() == self.selection.key.len()
-        });
+        let key = position
+            .key()
+            .filter(|key| position.is_start() || key.len() == self.selection.key.len());
         key.ok_or_else(|| SourceError::Position { table: self.table.label.clone() })
     }
 }
@@ -238,15 +242,18 @@ mod tests {
         let mut source = source(&path, "odd name\"s", &["v"], &[]);
         let rows = read(&mut source, &Range::default(), &Position::default());
         let values: Vec<OwnedValue> = rows.into_iter().map(|row| row[1].clone()).collect();
-        assert_eq!(values, [
-            OwnedValue::Null,
-            OwnedValue::Integer(7),
-            OwnedValue::Real(0.5),
-            OwnedValue::Text(b"a\0b".to_vec()),
-            OwnedValue::Blob(vec![0, 255]),
-            OwnedValue::Text(vec![255]),
-            OwnedValue::Real(f64::INFINITY),
-        ]);
+        assert_eq!(
+            values,
+            [
+                OwnedValue::Null,
+                OwnedValue::Integer(7),
+                OwnedValue::Real(0.5),
+                OwnedValue::Text(b"a\0b".to_vec()),
+                OwnedValue::Blob(vec![0, 255]),
+                OwnedValue::Text(vec![255]),
+                OwnedValue::Real(f64::INFINITY),
+            ]
+        );
     }
 
     #[test]

@@ -40,10 +40,9 @@ impl Source for VecSource {
         for rows in inside.chunks(self.batch_rows.max(1)) {
             let mut batch = Batch::new(rows.first().map_or(1, |row| row.len()), 1, rows.len());
             for value in rows.iter().flat_map(|row| row.iter()) {
-                batch.push(value.borrow()).map_err(|source| SourceError::Row {
-                    table: "memory".to_owned(),
-                    source,
-                })?;
+                batch
+                    .push(value.borrow())
+                    .map_err(|source| SourceError::Row { table: "memory".to_owned(), source })?;
             }
             if emit(batch).is_break() {
                 break;

@@ -133,7 +133,10 @@ fn double(value: ValueRef<'_>) -> Result<f64, Reason> {
 /// `real` keeps 24 bits: the nearest one is what any writer of such a column means.
 fn single(value: ValueRef<'_>) -> Result<Datum<'static>, Reason> {
     let wide = double(value)?;
-    #[allow(clippy::cast_possible_truncation, reason = "the nearest f32 is meant; range is checked")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the nearest f32 is meant; range is checked"
+    )]
     let narrow = wide as f32;
     if narrow.is_infinite() && wide.is_finite() {
         return Err(Reason::OutOfRange);
@@ -221,7 +224,8 @@ fn interval(text: &str) -> Result<Datum<'static>, Reason> {
     let span: jiff::Span = text.trim().parse().map_err(|_| Reason::Syntax)?;
     let months = i32::from(span.get_years()) * 12 + span.get_months();
     let days = span.get_weeks() * 7 + span.get_days();
-    let seconds = i64::from(span.get_hours()) * 3_600 + span.get_minutes() * 60 + span.get_seconds();
+    let seconds =
+        i64::from(span.get_hours()) * 3_600 + span.get_minutes() * 60 + span.get_seconds();
     if span.get_nanoseconds() % 1_000 != 0 {
         return Err(Reason::Precision);
     }
@@ -257,7 +261,11 @@ fn array(text: &str, element: Element) -> Result<Datum<'static>, Reason> {
         Value::Null => Ok(None),
         Value::Number(number) => {
             let number = number.as_i64().ok_or(Reason::OutOfRange)?;
-            if number > limit || number < -limit - 1 { Err(Reason::OutOfRange) } else { Ok(Some(number)) }
+            if number > limit || number < -limit - 1 {
+                Err(Reason::OutOfRange)
+            } else {
+                Ok(Some(number))
+            }
         }
         _ => Err(Reason::Syntax),
     });
@@ -323,7 +331,8 @@ mod tests {
 
     #[test]
     fn a_uuid_in_its_usual_spellings() {
-        let expected = Datum::Uuid(*b"\x55\x0e\x84\x00\xe2\x9b\x41\xd4\xa7\x16\x44\x66\x55\x44\x00\x00");
+        let expected =
+            Datum::Uuid(*b"\x55\x0e\x84\x00\xe2\x9b\x41\xd4\xa7\x16\x44\x66\x55\x44\x00\x00");
         for text in ["550e8400-e29b-41d4-a716-446655440000", "{550E8400E29B41D4A716446655440000}"] {
             assert_eq!(of_text(text, &PgType::Uuid).unwrap(), expected);
         }

@@ -300,4 +300,3 @@ fn converted(conversion: Conversion, value: ValueRef<'_>) -> Result<ValueRef<'_>
 fn owned(text: &str) -> OwnedValue {
     OwnedValue::Text(text.as_bytes().to_vec())
 }
-

@@ -48,9 +48,8 @@ fn from_digits(negative: bool, digits: &[u8], scale: i64) -> Result<Numeric, Rea
     let shown = u16::try_from(scale).map_err(|_| Reason::OutOfRange)?;
     // Line the decimal point up with a border between groups of four.
     let padding = (4 - scale % 4) % 4;
-    for _ in 0..padding {
-        digits.push(0);
-    }
+    let zeros = usize::try_from(padding).map_err(|_| Reason::OutOfRange)?;
+    digits.extend(std::iter::repeat_n(0, zeros));
     let groups_after_point = (scale + padding) / 4;
     let lead = (4 - digits.len() % 4) % 4;
     digits.splice(0..0, std::iter::repeat_n(0, lead));

@@ -1,1 +1,20 @@
+//! What only a real server, real files and real processes can show. Every test has a database of its own
+//! on the services of `./dev up`; a test that stops a server starts one for itself.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "clippy.toml allows them in tests, which does not reach the helpers of tests"
+)]
+
+mod copy_roundtrip;
+mod dead_letters;
+mod errors;
+mod exactly_once;
+mod migrate;
+mod pipelines;
+mod proxy;
+mod sqlite;
+mod support;
+mod verify;

@@ -70,7 +70,8 @@ fn report(plan: &Plan, loaded: usize, kept: &[Kept]) -> Report {
     report.tables.push(table);
     if !kept.is_empty() {
         report.outcome = "rejected".to_owned();
-        report.note("mend them with --set column=value, or export, edit, and replay --from the file");
+        report
+            .note("mend them with --set column=value, or export, edit, and replay --from the file");
     }
     report
 }
@@ -110,7 +111,8 @@ fn cells(selection: &Selection, original: &Value) -> Result<Vec<OwnedValue>, Str
     let mut cells = Vec::new();
     for name in selection.key.iter().chain(&selection.columns) {
         let value = original.get(name).unwrap_or(&Value::Null);
-        let value = reject::from_json(value).ok_or_else(|| format!("{name}: {value} is no value"))?;
+        let value =
+            reject::from_json(value).ok_or_else(|| format!("{name}: {value} is no value"))?;
         cells.push(value);
     }
     let conditions = original.get("$conditions").and_then(Value::as_array);
@@ -118,7 +120,9 @@ fn cells(selection: &Selection, original: &Value) -> Result<Vec<OwnedValue>, Str
     if conditions.len() != selection.conditions.len() {
         return Err("the conditions in the file changed since the row was read".to_owned());
     }
-    cells.extend(conditions.iter().map(|value| reject::from_json(value).unwrap_or(OwnedValue::Null)));
+    cells.extend(
+        conditions.iter().map(|value| reject::from_json(value).unwrap_or(OwnedValue::Null)),
+    );
     Ok(cells)
 }
 

@@ -78,7 +78,13 @@ fn check_duplicates(plan: &TablePlan, columns: &[TargetColumn], problems: &mut P
 }
 
 fn made(name: &str, ty: PgType) -> TargetColumn {
-    TargetColumn { name: name.to_owned(), ty, not_null: false, has_default: false, generated: false }
+    TargetColumn {
+        name: name.to_owned(),
+        ty,
+        not_null: false,
+        has_default: false,
+        generated: false,
+    }
 }
 
 /// What the file says of a column decides its type; else its values do.

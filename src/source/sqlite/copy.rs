@@ -34,11 +34,8 @@ pub struct CopyNotes {
 fn inspect(path: &Path) -> Result<CopyNotes, SourceError> {
     drop(open(path)?);
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    let wal = PathBuf::from(wal);
-    let mut notes =
-        CopyNotes { bytes: size(path), wal_bytes: size(&wal), warnings: Vec::new() };
+    let wal = wal_of(path);
+    let mut notes = CopyNotes { bytes: size(path), wal_bytes: wal_size(path), warnings: Vec::new() };
     // Byte 18 of the header is the write version: 2 means WAL.
     let mut header = [0; 19];
     let read = std::fs::File::open(path).and_then(|mut file| {
@@ -87,7 +84,9 @@ pub fn take_copy(
     std::fs::create_dir_all(folder).map_err(failed)?;
     for stale in [&id_file, &file, &folder.join("source.db-wal"), &folder.join("source.db-shm")] {
         match std::fs::remove_file(stale) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed(error));
+            }
             _ => {}
         }
     }
@@ -106,6 +105,14 @@ fn back_up(
     let source = open(path)?;
     // A read transaction pins the snapshot: a writer that commits meanwhile does not start us over.
     source.execute_batch("begin; select count(*) from sqlite_schema").map_err(failed)?;
+    if wal_size(path) == 0 {
+        // Our read lock keeps every writer's hands off the file itself: without a log beside it, the
+        // file is the snapshot, and the system copies it faster than SQLite page by page.
+        return std::fs::copy(path, file).map_err(|error| SourceError::Open {
+            path: file.display().to_string(),
+            message: format!("the copy failed: {error}; is the disk full?"),
+        }).and_then(|_| own(file));
+    }
     let mut target = Connection::open(file).map_err(|error| open_error(file, &error))?;
     target
         .execute_batch("pragma synchronous = off; pragma journal_mode = off")
@@ -126,10 +133,25 @@ fn back_up(
             }
         }
     }
-    // The copy is ours alone: no -wal, so that reading it leaves no file behind.
-    target
-        .query_row("pragma journal_mode = delete", [], |_| Ok(()))
-        .map_err(|error| open_error(file, &error))
+    drop(target);
+    own(file)
+}
+
+/// The copy is ours alone: out of WAL mode, so that reading it leaves no file behind.
+fn own(file: &Path) -> Result<(), SourceError> {
+    let failed = |error: rusqlite::Error| open_error(file, &error);
+    let copy = Connection::open(file).map_err(failed)?;
+    copy.query_row("pragma journal_mode = delete", [], |_| Ok(())).map_err(failed)
+}
+
+fn wal_size(path: &Path) -> u64 {
+    std::fs::metadata(wal_of(path)).map_or(0, |metadata| metadata.len())
+}
+
+fn wal_of(path: &Path) -> PathBuf {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    PathBuf::from(wal)
 }
 
 fn count(pages: std::ffi::c_int) -> u64 {

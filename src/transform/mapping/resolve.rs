@@ -52,7 +52,8 @@ impl<'a> Resolver<'a> {
                 let names = self.source.iter().map(|column| column.name.as_str());
                 let near = crate::config::nearest(from, names);
                 let hint = near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
-                let message = format!("the source {} has no column `{from}`", self.plan.from.label());
+                let message =
+                    format!("the source {} has no column `{from}`", self.plan.from.label());
                 self.problems.error(rule.place, &rule.key, message, hint);
             }
         }
@@ -76,7 +77,8 @@ impl<'a> Resolver<'a> {
             return None;
         }
         if let PgType::Other(name) = &column.ty {
-            let message = format!("column {} has the type {name}, which is not written", column.name);
+            let message =
+                format!("column {} has the type {name}, which is not written", column.name);
             let hint = "leave it out with { skip = true }, or change its type in the target";
             self.problems.error(rule.place, &rule.key, message, hint);
             return None;

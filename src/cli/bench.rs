@@ -1,0 +1,55 @@
+//! `millstream bench`
+
+use std::path::PathBuf;
+
+use millstream::bench::{Bench, Size};
+
+use super::{Common, Ended, Usage};
+
+/// Measure against other ways to load the same file: the server's own COPY, sqlite3 | psql, pgloader.
+///
+/// Works in a database of its own on the server of DATABASE_URL, dropped at the end.
+///
+/// Example: `millstream bench --quick --json bench.json`
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// A small run for CI; it fails below 1,000 rows/s or half of the shell one-liner.
+    #[arg(long)]
+    quick: bool,
+    /// Rows of the file; 5,000,000 when left out.
+    #[arg(long)]
+    rows: Option<u64>,
+    /// Also write the figures as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// The seeds ask for 1,000 rows/s.
+const ROWS_PER_S_MIN: f64 = 1_000.0;
+/// Below half of the one-liner something is badly wrong, on any machine.
+const SHELL_RATIO_MIN: f64 = 0.5;
+
+pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result<Ended> {
+    let url = super::environment("DATABASE_URL").filter(|url| !url.is_empty());
+    let url = url.ok_or_else(|| Usage("DATABASE_URL is not set: `./dev bench` sets it".to_owned()))?;
+    let mut size = if arguments.quick { Size::QUICK } else { Size::FULL };
+    size.rows = arguments.rows.unwrap_or(size.rows).max(1_000);
+    let folder = std::env::temp_dir().join(format!("millstream-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let bench = Bench { url, program: std::env::current_exe()?, folder: folder.clone(), size };
+    let report = bench.run(&|text| eprintln!("{text}")).await;
+    std::fs::remove_dir_all(&folder)?;
+    let report = report?;
+    super::print(&report, common)?;
+    let figures = report.json();
+    if let Some(path) = &arguments.json {
+        std::fs::write(path, format!("{figures:#}\n"))?;
+    }
+    let rate = figures["rows_per_s"].as_f64().unwrap_or(0.0);
+    let shell = figures["ratios"]["shell_one_liner"].as_f64();
+    if rate < ROWS_PER_S_MIN || shell.is_some_and(|ratio| ratio < SHELL_RATIO_MIN) {
+        eprintln!("too slow: at least {ROWS_PER_S_MIN} rows/s and {SHELL_RATIO_MIN} of the one-liner");
+        return Ok(Ended::with(1));
+    }
+    Ok(Ended::DONE)
+}
