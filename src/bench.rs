@@ -88,7 +88,8 @@ impl Way {
     }
 }
 
-const INDEXES: &str = "create index on public.hist (ts desc); create index on public.hist (metric, ts desc)";
+const INDEXES: &str =
+    "create index on public.hist (ts desc); create index on public.hist (metric, ts desc)";
 
 impl Bench {
     /// Measures everything. `say` tells a person what is going on.
@@ -202,7 +203,8 @@ impl Bench {
             return Report::default();
         };
         let rows = self.size.rows as f64;
-        let mut report = Report::new(format!("bench: {} rows, {} rounds", self.size.rows, self.size.rounds));
+        let mut report =
+            Report::new(format!("bench: {} rows, {} rounds", self.size.rows, self.size.rounds));
         let mut table = Table::new("Ways", &["way", "median s", "rows per s", "ratio to ours"]);
         for way in ways.iter().filter(|way| !way.seconds.is_empty()) {
             let ours = if way.name.contains("indexes") { ours_indexed } else { ours };

@@ -31,7 +31,8 @@ const SHELL_RATIO_MIN: f64 = 0.5;
 
 pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result<Ended> {
     let url = super::environment("DATABASE_URL").filter(|url| !url.is_empty());
-    let url = url.ok_or_else(|| Usage("DATABASE_URL is not set: `./dev bench` sets it".to_owned()))?;
+    let url =
+        url.ok_or_else(|| Usage("DATABASE_URL is not set: `./dev bench` sets it".to_owned()))?;
     let mut size = if arguments.quick { Size::QUICK } else { Size::FULL };
     size.rows = arguments.rows.unwrap_or(size.rows).max(1_000);
     let folder = std::env::temp_dir().join(format!("millstream-bench-{}", std::process::id()));
@@ -48,7 +49,9 @@ pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result
     let rate = figures["rows_per_s"].as_f64().unwrap_or(0.0);
     let shell = figures["ratios"]["shell_one_liner"].as_f64();
     if rate < ROWS_PER_S_MIN || shell.is_some_and(|ratio| ratio < SHELL_RATIO_MIN) {
-        eprintln!("too slow: at least {ROWS_PER_S_MIN} rows/s and {SHELL_RATIO_MIN} of the one-liner");
+        eprintln!(
+            "too slow: at least {ROWS_PER_S_MIN} rows/s and {SHELL_RATIO_MIN} of the one-liner"
+        );
         return Ok(Ended::with(1));
     }
     Ok(Ended::DONE)

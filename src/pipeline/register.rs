@@ -19,7 +19,7 @@ use crate::transform::clock::tzdb_version;
 /// Partitions of a large table; few, as each keeps its own sums.
 const PARTITIONS_MAX: i64 = 8;
 /// A partition is worth having from so many keys on.
-const PARTITION_KEYS: i64 = 1_000_000;
+const PARTITION_KEYS: i64 = 250_000;
 
 /// Why a job does not go with its stream.
 #[derive(Debug, thiserror::Error)]

@@ -70,11 +70,7 @@ fn a_process_killed_at_random_moments_loses_and_doubles_nothing() {
 fn connections_ended_at_random_moments_lose_and_double_nothing() {
     let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
                where datname = current_database() and pid <> pg_backend_pid()";
-    hit_at_random(
-        || Scene::new(READINGS),
-        measure().1,
-        |scene, _| scene.database.number(end) > 0,
-    );
+    hit_at_random(|| Scene::new(READINGS), measure().1, |scene, _| scene.database.number(end) > 0);
 }
 
 #[test]

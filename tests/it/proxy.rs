@@ -69,7 +69,9 @@ impl Proxy {
                 client.set_nodelay(true).and(server.set_nodelay(true)).unwrap();
                 let line = Arc::new(Line { client, server, deaf: Mutex::new(false) });
                 let (there, back, rules) = (Arc::clone(&line), line, Arc::clone(&rules));
-                std::thread::spawn(move || (forward(&there, &rules).is_none()).then(|| there.cut()));
+                std::thread::spawn(move || {
+                    (forward(&there, &rules).is_none()).then(|| there.cut())
+                });
                 std::thread::spawn(move || (backward(&back).is_none()).then(|| back.cut()));
             }
         });

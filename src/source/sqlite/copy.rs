@@ -35,7 +35,8 @@ fn inspect(path: &Path) -> Result<CopyNotes, SourceError> {
     drop(open(path)?);
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let wal = wal_of(path);
-    let mut notes = CopyNotes { bytes: size(path), wal_bytes: wal_size(path), warnings: Vec::new() };
+    let mut notes =
+        CopyNotes { bytes: size(path), wal_bytes: wal_size(path), warnings: Vec::new() };
     // Byte 18 of the header is the write version: 2 means WAL.
     let mut header = [0; 19];
     let read = std::fs::File::open(path).and_then(|mut file| {
@@ -108,10 +109,12 @@ fn back_up(
     if wal_size(path) == 0 {
         // Our read lock keeps every writer's hands off the file itself: without a log beside it, the
         // file is the snapshot, and the system copies it faster than SQLite page by page.
-        return std::fs::copy(path, file).map_err(|error| SourceError::Open {
-            path: file.display().to_string(),
-            message: format!("the copy failed: {error}; is the disk full?"),
-        }).and_then(|_| own(file));
+        return std::fs::copy(path, file)
+            .map_err(|error| SourceError::Open {
+                path: file.display().to_string(),
+                message: format!("the copy failed: {error}; is the disk full?"),
+            })
+            .and_then(|_| own(file));
     }
     let mut target = Connection::open(file).map_err(|error| open_error(file, &error))?;
     target

@@ -96,7 +96,8 @@ impl Drop for Server {
         let Some(pid) = self.pid() else { return };
         // SIGQUIT is "immediate": the postmaster ends its children and leaves.
         if kill_process(pid, Signal::QUIT).is_ok() {
-            let gone = || (self.pid() != Some(pid) || test_kill_process(pid).is_err()).then_some(());
+            let gone =
+                || (self.pid() != Some(pid) || test_kill_process(pid).is_err()).then_some(());
             wait_for("the end of the server", Duration::from_secs(20), gone);
         }
     }
