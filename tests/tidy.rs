@@ -1,5 +1,7 @@
 //! The rules that no linter has: who may know whom, how long a file may be, what stays out of the tree.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by it")]
+
 use std::path::{Path, PathBuf};
 
 /// Lines of a file before its tests.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use millstream::database::edition;
-use millstream::pipeline::{backfill, resolve, summary};
+use millstream::pipeline::{resolve, summary};
 use millstream::sink::SinkError;
 
 use super::{Common, Ended};
@@ -24,7 +24,7 @@ pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result
     let server = super::server(&plan)?;
     let session = server.connect("millstream check").await.map_err(SinkError::from)?;
     let edition = edition::detect(&session.client).await?;
-    let file = backfill::source_path(&plan);
+    let file = plan.source.path();
     let resolved = resolve::resolve(&plan, &session.client, file, None).await?;
     super::print(&summary::of_check(&plan, &resolved, &edition.to_string()), common)?;
     Ok(Ended::DONE)

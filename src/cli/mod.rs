@@ -21,7 +21,7 @@ use millstream::fault;
 use millstream::observe::progress::Style;
 use millstream::observe::report::{Format, Report};
 use millstream::observe::trace;
-use millstream::pipeline::backfill::RunError;
+use millstream::pipeline::failure::RunError;
 use millstream::pipeline::lane::LaneError;
 use millstream::pipeline::resolve::ResolveError;
 use millstream::sink::SinkError;

@@ -9,8 +9,8 @@ mod columns;
 use columns::{read_columns, read_rows};
 
 use super::plan::{
-    From, HypertablePlan, Limits, Plan, Rejected, RowRule, Secret, SourcePlan, StrategyChoice,
-    TablePlan, TargetPlan,
+    Finding, From, HypertablePlan, Limits, Plan, Rejected, RowRule, Secret, SourcePlan,
+    StrategyChoice, TablePlan, TargetPlan,
 };
 use super::raw::{Reader, Section, Text};
 use super::{Environment, Problems};
@@ -23,12 +23,13 @@ const BATCH_ROWS: usize = 65_536;
 const LANES: usize = 2;
 
 /// Keys that the file may hold, section by section; `docs/pipeline-file.md` has each with an example.
-pub const KEYS: [(&str, &[&str]); 7] = [
-    ("", &["name", "source", "target", "state", "limits", "table"]),
+pub const KEYS: [(&str, &[&str]); 8] = [
+    ("", &["name", "source", "target", "state", "limits", "table", "finding"]),
     ("source", &["sqlite"]),
     ("target", &["url", "create"]),
     ("state", &["dir"]),
     ("limits", &["rejected", "batch_rows", "lanes"]),
+    ("finding", &["name", "query"]),
     (
         "table",
         &["from", "query", "key", "to", "where", "hypertable", "strategy", "columns", "rows"],
@@ -88,6 +89,8 @@ fn read_plan(reader: &mut Reader<'_>, root: &Section<'_>, file: &Path) -> Option
     if sections.is_empty() {
         missing(reader, root, "table", "at least one [[table]] with `from` and `to`");
     }
+    let findings = root.sections(reader, "finding");
+    let findings = findings.iter().filter_map(|section| read_finding(reader, section)).collect();
     let tables: Vec<Option<TablePlan>> =
         sections.iter().map(|section| read_table(reader, section)).collect();
     Some(Plan {
@@ -99,6 +102,7 @@ fn read_plan(reader: &mut Reader<'_>, root: &Section<'_>, file: &Path) -> Option
             state_dir.map_or("millstream-state".to_owned(), |text| text.value),
         ),
         limits,
+        findings,
         tables: tables.into_iter().collect::<Option<Vec<_>>>()?,
     })
 }
@@ -183,6 +187,15 @@ fn parse_rejected(text: &str) -> Option<Rejected> {
         }
         None => text.parse().ok().map(Rejected::Rows),
     }
+}
+
+fn read_finding(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Finding> {
+    section.only(reader, keys("finding"));
+    let (name, query) = (section.text(reader, "name"), section.text(reader, "query"));
+    if name.is_none() || query.is_none() {
+        missing(reader, section, "name` or `query", "what to look for, and SQL of the target");
+    }
+    Some(Finding { name: name?.value, query: query?.value })
 }
 
 fn read_table(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<TablePlan> {

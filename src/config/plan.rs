@@ -1,6 +1,6 @@
 //! What will run: the pipeline file with every default filled in and every variable replaced.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Place;
 use crate::schema::{PgType, TableName};
@@ -22,6 +22,17 @@ pub struct Plan {
     pub limits: Limits,
     /// What moves where, in the order of the file.
     pub tables: Vec<TablePlan>,
+    /// What to look for in the target after a load.
+    pub findings: Vec<Finding>,
+}
+
+/// `[[finding]]`: rows that are there as they were in the source, and that a person should know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What they are.
+    pub name: String,
+    /// SQL of the target that gives them.
+    pub query: String,
 }
 
 /// A source.
@@ -34,6 +45,14 @@ pub enum SourcePlan {
         /// Where the file names it.
         place: Place,
     },
+}
+
+impl SourcePlan {
+    /// The file it is read from.
+    pub fn path(&self) -> &Path {
+        let Self::Sqlite { path, .. } = self;
+        path
+    }
 }
 
 /// A target.

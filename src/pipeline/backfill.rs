@@ -1,25 +1,25 @@
 //! A backfill: copy the source, resolve the plan, register the streams, run the lanes, pay what is owed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_postgres::Client;
 
+use super::failure::RunError;
 use super::job::Job;
+use super::job::Window;
 use super::lane::{self, LaneError, Shared};
 use super::reader::End;
-use super::register::{self, RegisterError};
-use super::resolve::{self, ResolveError, Resolved, Window};
+use super::register;
+use super::resolve::{self, Resolved};
 use super::shutdown::Shutdown;
-use super::worker::UnreadableState;
 use crate::batch::Counts;
-use crate::config::plan::{Plan, SourcePlan};
+use crate::config::plan::{Finding, Plan};
 use crate::fault::Fault;
 use crate::observe::progress::Progress;
 use crate::sink::ledger::PartitionRow;
 use crate::sink::session::{Server, Session};
 use crate::sink::{SinkError, catalog, debt, ledger};
-use crate::source::SourceError;
 use crate::source::sqlite::{self, Copy, CopyNotes};
 use crate::{backoff, failpoint};
 
@@ -34,45 +34,6 @@ pub struct Options {
     pub fresh: bool,
     /// Go on although the columns mean something else now.
     pub accept_plan_change: bool,
-}
-
-/// Why a run ended before its end.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The plan does not fit.
-    #[error(transparent)]
-    Resolve(#[from] ResolveError),
-    /// The ledger knows this pipeline otherwise.
-    #[error(transparent)]
-    Register(#[from] RegisterError),
-    /// A lane.
-    #[error(transparent)]
-    Lane(#[from] LaneError),
-    /// The source.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The target.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// The state of a transform.
-    #[error(transparent)]
-    State(#[from] UnreadableState),
-    /// Somebody else runs this pipeline.
-    #[error(
-        "another millstream runs the pipeline `{pipeline}` on this database (server process {pid}): \
-         wait for it, or stop it first"
-    )]
-    Busy {
-        /// The pipeline.
-        pipeline: String,
-        /// Backend that holds the lock.
-        pid: i32,
-    },
-    /// `--fresh` on tables that hold rows.
-    #[error(
-        "--fresh needs empty targets, but {0} holds rows: truncate it first if that is what you want"
-    )]
-    NotEmpty(String),
 }
 
 /// A table when a run has ended.
@@ -99,6 +60,8 @@ pub struct Outcome {
     pub stopped: bool,
     /// What is still owed, and why it could not be paid.
     pub unpaid: Vec<String>,
+    /// What the file looks for: name, rows or the reason they were not found out, an example.
+    pub findings: Vec<(String, Result<i64, String>, Option<String>)>,
     /// Words on the source file.
     pub notes: CopyNotes,
 }
@@ -149,7 +112,14 @@ pub async fn run(
         stopped = run_table(&shared, job, parts, plan.limits.lanes).await? == End::Stopped;
     }
     drop(control);
-    let mut outcome = Outcome { tables: Vec::new(), resolved, stopped, unpaid: Vec::new(), notes };
+    let mut outcome = Outcome {
+        tables: Vec::new(),
+        resolved,
+        stopped,
+        unpaid: Vec::new(),
+        findings: Vec::new(),
+        notes,
+    };
     settle(plan, server, &mut outcome, progress).await?;
     if !outcome.stopped && outcome.tables.iter().all(|table| table.done) {
         drop_copy(&copy);
@@ -185,7 +155,7 @@ async fn take_copy(
     client: &Client,
     progress: &Arc<Progress>,
 ) -> Result<(Copy, CopyNotes), RunError> {
-    let SourcePlan::Sqlite { path, .. } = &plan.source;
+    let path = plan.source.path();
     let unfinished = ledger::unfinished_copy(client, &plan.name).await?;
     progress.stage("copying the source");
     let taken =
@@ -301,13 +271,30 @@ async fn settle(
             catalog::advance_sequences(client, &job.target).await?;
         }
         let dangling = match done && job.target.hypertable.is_none() {
-            true => catalog::dangling(client, &job.target).await?.into_iter().collect(),
+            true => catalog::dangling(client, &job.target).await?,
             false => Vec::new(),
         };
         outcome.tables.push(TableOutcome { job: job.clone(), counts, done, dangling });
     }
-    tracing::debug!(pipeline = plan.name, "settled");
+    if outcome.tables.iter().all(|table| table.done) {
+        for finding in &plan.findings {
+            outcome.findings.push(look_for(client, finding).await);
+        }
+    }
     Ok(())
+}
+
+/// Counts the rows of a finding. A query that fails is told, and fails nothing: the rows are in.
+async fn look_for(
+    client: &Client,
+    finding: &Finding,
+) -> (String, Result<i64, String>, Option<String>) {
+    let sql = format!("select count(*), min(found::text) from ({}) found", finding.query);
+    let name = finding.name.clone();
+    match client.query_one(&sql, &[]).await {
+        Ok(row) => (name, Ok(row.get(0)), row.get(1)),
+        Err(error) => (name, Err(SinkError::from(error).to_string()), None),
+    }
 }
 
 /// Pays what is owed in this database; names what could not be paid.
@@ -353,10 +340,4 @@ pub async fn rejected(
         }
     }
     Ok(all)
-}
-
-/// Whether the file that the plan names is there at all, for commands that need no copy.
-pub fn source_path(plan: &Plan) -> &Path {
-    let SourcePlan::Sqlite { path, .. } = &plan.source;
-    path
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::backfill::{self, RunError};
-use super::resolve::{self, Window};
+use super::failure::RunError;
+use super::job::Window;
+use super::resolve;
 use super::worker::{Condemned, Worker};
 use crate::batch::{Batch, Counts, Position};
 use crate::config::plan::Plan;
@@ -26,7 +27,7 @@ pub async fn run(
     progress: &Arc<Progress>,
 ) -> Result<Report, RunError> {
     let session = server.connect("millstream dry run").await.map_err(SinkError::from)?;
-    let file = backfill::source_path(plan);
+    let file = plan.source.path();
     let resolved = resolve::resolve(plan, &session.client, file, window).await?;
     drop(session);
     progress.expect(resolved.jobs.iter().map(|job| job.row_count).sum());

@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use crate::config::Problems;
 use crate::config::plan::TablePlan;
 use crate::schema::{PgType, TargetTable};
+use crate::sink::ledger::StreamKey;
 use crate::sink::strategy::Strategy;
 use crate::sink::timescale::Destination;
 use crate::source::sqlite::{SourceTable, SqliteSource};
 use crate::source::{Source, SourceError};
 use crate::transform::mapping::Mapping;
+
+/// Rows outside `[from, to)` of a table's time column are left out; µs since 2000.
+pub type Window = Option<(i64, i64)>;
 
 /// A table that moves.
 #[derive(Clone, Debug)]
@@ -45,10 +49,27 @@ pub struct Job {
     /// Columns of the source that the file leaves behind.
     pub left_behind: Vec<String>,
     /// Rows outside are left out.
-    pub window: super::resolve::Window,
+    pub window: Window,
 }
 
 impl Job {
+    /// What its stream is known by.
+    pub fn key(&self, pipeline: &str) -> StreamKey {
+        StreamKey {
+            pipeline: pipeline.to_owned(),
+            source_table: self.source.label.clone(),
+            target_table: self.target.name.to_string(),
+            kind: "pipeline",
+        }
+    }
+
+    /// The columns that its sums are over: streams that share a table must agree on them.
+    pub fn column_list(&self) -> String {
+        let columns = self.destination.columns.iter();
+        let words: Vec<String> = columns.map(|(name, ty)| format!("{name} {}", ty.sql())).collect();
+        words.join(", ")
+    }
+
     /// A fresh mapping; it was resolved without a problem before.
     pub fn mapping(&self) -> Mapping {
         let mut problems = Problems::new(std::path::Path::new(""));

@@ -3,6 +3,7 @@
 pub mod backfill;
 pub mod dead_letters;
 pub mod dry_run;
+pub mod failure;
 pub mod job;
 pub mod lane;
 pub mod reader;

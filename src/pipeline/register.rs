@@ -72,24 +72,6 @@ pub enum RegisterError {
     Sink(#[from] SinkError),
 }
 
-/// What a stream is known by.
-pub fn key(pipeline: &str, job: &Job) -> StreamKey {
-    StreamKey {
-        pipeline: pipeline.to_owned(),
-        source_table: job.source.label.clone(),
-        target_table: job.target.name.to_string(),
-        kind: "pipeline",
-    }
-}
-
-/// What the columns are, for streams that share a table.
-fn columns(job: &Job) -> String {
-    let columns = &job.destination.columns;
-    let words: Vec<String> =
-        columns.iter().map(|(name, ty)| format!("{name} {}", ty.sql())).collect();
-    words.join(", ")
-}
-
 /// Finds or makes the job's stream, and its partitions as they stand.
 pub async fn register(
     client: &mut Client,
@@ -97,7 +79,7 @@ pub async fn register(
     job: &mut Job,
     (copy_id, accept_plan_change): (&str, bool),
 ) -> Result<Vec<PartitionRow>, RegisterError> {
-    let key = key(pipeline, job);
+    let key = job.key(pipeline);
     match ledger::find_stream(client, &key).await? {
         None => create(client, &key, job, copy_id).await?,
         Some(stream) => {
@@ -124,7 +106,7 @@ async fn create(
         copy_id: copy_id.to_owned(),
         plan: job.canonical.join("\n"),
         strategy: job.strategy.name().to_owned(),
-        columns: columns(job),
+        columns: job.column_list(),
         tzdb: tzdb_version().to_owned(),
         bucket: job.bucket.clone(),
     };
@@ -183,7 +165,7 @@ async fn go_on(
         if accept_plan_change {
             let sql = "update millstream.stream set plan = $2, columns = $3, \
                        plan_sha256 = sha256(convert_to($2, 'UTF8')) where stream_id = $1";
-            let columns = columns(job);
+            let columns = job.column_list();
             client.execute(sql, &[&stream.id, &plan, &columns]).await.map_err(SinkError::from)?;
         } else {
             let difference = difference(&stream.plan, &plan);

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use tokio_postgres::Client;
 
-use super::job::Job;
+use super::job::{Job, Window};
 use crate::config::plan::{From, Plan, TablePlan};
 use crate::config::{Place, Problems};
 use crate::schema::{PgType, Selection, TargetTable};
@@ -54,9 +54,6 @@ pub struct Resolved {
     /// What a sample of the source met: target table, column, reason, rows in the sample.
     pub sampled: Vec<(String, String, Reason, u64)>,
 }
-
-/// Rows outside `[from, to)` of a table's time column are left out; µs since 2000.
-pub type Window = Option<(i64, i64)>;
 
 /// Resolves every table of a plan.
 pub async fn resolve(

@@ -56,12 +56,23 @@ pub fn of_run(
         }
     }
     report.tables.push(dangling);
+    let mut findings = Table::new("Findings", &["what", "rows", "for example"]);
+    for (name, rows, example) in &outcome.findings {
+        match rows {
+            Ok(0) => {}
+            Ok(rows) => findings.push(vec![json!(name), json!(rows), json!(example)]),
+            Err(why) => report.note(format!("finding `{name}` could not be looked for: {why}")),
+        }
+    }
+    report.tables.push(findings);
     let rate = figures.counts.read as f64 / figures.seconds.max(0.001);
     report.fact("rows_this_run", figures.counts.read);
     report.fact("seconds", rounded(figures.seconds));
     report.fact("rows_per_s", rate.round());
-    for (stage, ns) in ["read", "transform", "write"].iter().zip(figures.ns_per_row) {
-        report.fact(&format!("ns_per_row_{stage}"), ns.round());
+    if figures.counts.read > 0 {
+        for (stage, ns) in ["read", "transform", "write"].iter().zip(figures.ns_per_row) {
+            report.fact(&format!("ns_per_row_{stage}"), ns.round());
+        }
     }
     report.fact("commit_ms_p50", rounded(figures.commit_ms.0));
     report.fact("commit_ms_p99", rounded(figures.commit_ms.1));

@@ -167,16 +167,16 @@ pub async fn all(
     plan: &crate::config::plan::Plan,
     server: &crate::sink::session::Server,
     from_source: bool,
-) -> Result<Vec<Verified>, super::backfill::RunError> {
-    use super::{backfill, register, resolve};
+) -> Result<Vec<Verified>, super::failure::RunError> {
+    use super::resolve;
     use crate::sink::strategy::Strategy;
     let session = server.connect("millstream verify").await.map_err(SinkError::from)?;
     let client = &session.client;
-    let file = backfill::source_path(plan);
+    let file = plan.source.path();
     let resolved = resolve::resolve(plan, client, file, None).await?;
     let mut verified = Vec::new();
     for mut job in resolved.jobs {
-        let key = register::key(&plan.name, &job);
+        let key = job.key(&plan.name);
         let Some(stream) = ledger::find_stream(client, &key).await? else {
             let message =
                 format!("nothing was loaded into {} by `{}` yet", job.target.name, plan.name);

@@ -1,7 +1,5 @@
 //! What the server's catalog says about a table.
 
-use std::collections::HashMap;
-
 use tokio_postgres::Client;
 
 use super::SinkError;
@@ -191,8 +189,8 @@ pub async fn advance_sequences(client: &Client, table: &TargetTable) -> Result<(
 pub async fn dangling(
     client: &Client,
     table: &TargetTable,
-) -> Result<HashMap<String, i64>, SinkError> {
-    let mut found = HashMap::new();
+) -> Result<Vec<(String, i64)>, SinkError> {
+    let mut found = Vec::new();
     for key in &table.foreign_keys {
         let pairs = key.columns.iter().zip(&key.referred);
         let quote = crate::schema::quote;
@@ -209,7 +207,7 @@ pub async fn dangling(
         );
         let count: i64 = client.query_one(&sql, &[]).await?.get(0);
         if count > 0 {
-            found.insert(key.name.clone(), count);
+            found.push((key.name.clone(), count));
         }
     }
     Ok(found)

@@ -18,15 +18,28 @@ pub fn statements(table: &TargetTable, hypertable: Option<&HypertablePlan>) -> V
     statements.push(format!("create table {name} (\n    {}\n)", columns.join(",\n    ")));
     if let Some(hypertable) = hypertable {
         statements.push(format!(
-            "select public.create_hypertable('{}', public.by_range('{}', interval '{} microseconds'), \
+            "select public.create_hypertable('{}', public.by_range('{}', interval '{}'), \
              create_default_indexes => false)",
             name.replace('\'', "''"),
             hypertable.time.replace('\'', "''"),
-            hypertable.chunk_us
+            interval(hypertable.chunk_us)
         ));
         statements.push(format!("create index on {name} ({} desc)", quote(&hypertable.time)));
     }
     statements
+}
+
+/// `1 day` rather than microseconds: a person reads it in `check`.
+fn interval(us: i64) -> String {
+    for (unit, unit_us) in
+        [("day", 86_400_000_000), ("hour", 3_600_000_000), ("minute", 60_000_000)]
+    {
+        if us % unit_us == 0 {
+            let count = us / unit_us;
+            return format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
+        }
+    }
+    format!("{us} microseconds")
 }
 
 fn column(column: &TargetColumn) -> String {

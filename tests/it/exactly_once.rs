@@ -156,3 +156,46 @@ fn without_its_guard_a_run_that_was_overtaken_doubles_rows() {
     println!("without the guard: double {double}");
     assert!(double > 0, "the guard is not what keeps rows from being doubled");
 }
+
+#[test]
+fn a_run_that_was_stopped_and_wakes_up_later_doubles_nothing() {
+    use rustix::process::Signal;
+    // GIVEN a run that is stopped in the middle, and a server that gave up on its connections
+    let scene = Scene::new(READINGS);
+    readings(&scene.path("source.db"), 1_000_000);
+    let mut first = scene.backfill().env("STATE", "elsewhere").start();
+    let read = || {
+        let sql = "select sum(n_read) from millstream.partition";
+        let rows = scene.database.try_rows(sql).ok()?;
+        rows[0][0].parse::<i64>().ok().filter(|read| *read > 0)
+    };
+    wait_for("the first commit", LIMIT, read);
+    first.signal(Signal::STOP);
+    let end = "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity \
+               where datname = current_database() and pid <> pg_backend_pid()";
+    assert!(scene.database.number(end) > 0);
+    // WHEN a second one takes over, and the first wakes up while it is at work
+    let mut second = scene.backfill().start();
+    wait_for("the second run's claim", LIMIT, || {
+        let sql = "select max(epoch) from millstream.partition";
+        (scene.database.number(sql) > 1).then_some(())
+    });
+    first.signal(Signal::CONT);
+    let codes = [first.wait(LIMIT).code(), second.wait(LIMIT).code()];
+    println!("first and second end with {codes:?}");
+    // THEN one of them, or the same command again, makes it whole
+    scene.backfill().ends(0);
+    nothing_lost_nothing_double(&scene, 1_000_000);
+}
+
+#[test]
+fn a_second_runner_waits_its_turn() {
+    let scene = Scene::new(READINGS);
+    readings(&scene.path("source.db"), 1_000_000);
+    let mut runs: Vec<Running> = (0..3).map(|_| scene.backfill().start()).collect();
+    for run in &mut runs {
+        let ended = run.wait(LIMIT);
+        assert!(ended.success(), "{}", run.log());
+    }
+    nothing_lost_nothing_double(&scene, 1_000_000);
+}

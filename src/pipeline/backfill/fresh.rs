@@ -2,8 +2,8 @@
 
 use tokio_postgres::Client;
 
-use super::RunError;
 use crate::config::plan::Plan;
+use crate::pipeline::failure::RunError;
 use crate::pipeline::job::Job;
 use crate::sink::SinkError;
 

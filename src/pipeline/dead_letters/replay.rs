@@ -7,10 +7,10 @@ use super::Edits;
 use crate::batch::{Batch, OwnedValue, Position};
 use crate::config::plan::Plan;
 use crate::observe::report::{Report, Table};
-use crate::pipeline::backfill::{self, RunError};
+use crate::pipeline::failure::RunError;
 use crate::pipeline::job::Job;
 use crate::pipeline::worker::{Condemned, Worker};
-use crate::pipeline::{register, resolve};
+use crate::pipeline::resolve;
 use crate::schema::Selection;
 use crate::sink::fingerprint::Buckets;
 use crate::sink::ledger::{self, StreamKey};
@@ -34,12 +34,12 @@ pub async fn replay(
     client: &mut Client,
     edits: &Edits,
 ) -> Result<Report, RunError> {
-    let file = backfill::source_path(plan);
+    let file = plan.source.path();
     let resolved = resolve::resolve(plan, client, file, None).await?;
     let mut kept: Vec<Kept> = Vec::new();
     let mut loaded = 0;
     for mut job in resolved.jobs {
-        let key = register::key(&plan.name, &job);
+        let key = job.key(&plan.name);
         let Some(stream) = ledger::find_stream(client, &key).await? else { continue };
         job.bucket.clone_from(&stream.bucket);
         let (letters, unreadable) = open_letters(client, stream.id, &job, edits).await?;

@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 use super::{Verified, verdict};
 use crate::batch::{Batch, Position};
-use crate::pipeline::backfill::RunError;
+use crate::pipeline::failure::RunError;
 use crate::pipeline::job::Job;
 use crate::pipeline::worker::{Condemned, Worker};
 use crate::sink::fingerprint::Buckets;

@@ -130,6 +130,17 @@ impl Database {
             ours("schemaname"),
         ))
     }
+
+    /// Nothing was touched since the digest was taken.
+    pub(crate) fn is_still(&self, before: &str, by: &str) {
+        let now = self.digest();
+        let only = |these: &str, those: &str| -> Vec<String> {
+            let others: Vec<&str> = those.lines().collect();
+            these.lines().filter(|line| !others.contains(line)).map(str::to_owned).collect()
+        };
+        let (gone, come) = (only(before, &now), only(&now, before));
+        assert!(gone.is_empty() && come.is_empty(), "{by} touched something: {gone:#?} {come:#?}");
+    }
 }
 
 impl Drop for Database {

@@ -46,6 +46,15 @@ impl Server {
         writeln!(file, "{line}").unwrap();
     }
 
+    /// From now on this role has to prove who it is.
+    pub(crate) fn require_password_of(&self, role: &str) {
+        let path = self.data().join("pg_hba.conf");
+        let rules = std::fs::read_to_string(&path).unwrap();
+        let first = format!("host all {role} 127.0.0.1/32 scram-sha-256\n");
+        std::fs::write(&path, first + &rules).unwrap();
+        self.call("pg_ctl", &["reload"]);
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

@@ -1,0 +1,178 @@
+//! The worker against a sink in memory: cut anywhere, lose any answer, and the rows are the same.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::batch::OwnedValue;
+use crate::config::Problems;
+use crate::config::plan::{ColumnRule, From, StrategyChoice, TablePlan};
+use crate::schema::{SourceColumn, TableName, TargetColumn, TargetTable};
+use crate::sink::memory::{MemorySink, Store};
+use crate::sink::{Sink as _, SinkError};
+use crate::source::vec::VecSource;
+use crate::source::{Range, Source as _};
+
+const MINUTES: i64 = 600;
+
+/// Ten hours around an autumn fold, a row a minute, by the wall clock; every 97th row is bad.
+fn rows() -> Vec<Vec<OwnedValue>> {
+    let start = 1_729_976_400; // 2024-10-26T21:00:00Z
+    let zone = jiff::tz::TimeZoneDatabase::bundled().get("Europe/Berlin").unwrap();
+    (0..MINUTES)
+        .map(|minute| {
+            let instant = jiff::Timestamp::from_second(start + minute * 60).unwrap();
+            let local = instant.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+            let text = if minute % 97 == 50 { "n/a".to_owned() } else { local };
+            vec![
+                OwnedValue::Integer(minute),
+                OwnedValue::Text(text.into_bytes()),
+                OwnedValue::Real(0.5 * f64::from(i32::try_from(minute).unwrap())),
+            ]
+        })
+        .collect()
+}
+
+fn mapping() -> Mapping {
+    let rule = ColumnRule {
+        target: "ts".to_owned(),
+        from: Some("local".to_owned()),
+        zone: Some("Europe/Berlin".to_owned()),
+        time: Some("fold=infer".to_owned()),
+        ..ColumnRule::default()
+    };
+    let plan = TablePlan {
+        from: From::Table { name: "hist".to_owned(), key: Vec::new() },
+        to: TableName::parse("hist").unwrap(),
+        filter: None,
+        hypertable: None,
+        strategy: StrategyChoice::Auto,
+        columns: vec![rule],
+        rows: Vec::new(),
+        place: crate::config::Place::default(),
+        key: "table[0]".to_owned(),
+    };
+    let source = ["id", "local", "v"]
+        .map(|name| SourceColumn { name: name.to_owned(), declared: String::new() });
+    let column = |name: &str, ty| TargetColumn {
+        name: name.to_owned(),
+        ty,
+        not_null: true,
+        has_default: false,
+        generated: false,
+    };
+    let target = TargetTable {
+        name: plan.to.clone(),
+        columns: vec![column("ts", PgType::Timestamptz(6)), column("v", PgType::Float8)],
+        hypertable: None,
+        primary_key: Vec::new(),
+        indexes: Vec::new(),
+        foreign_keys: Vec::new(),
+        interferes: Vec::new(),
+        empty: true,
+    };
+    let mut problems = Problems::new(Path::new("test.toml"));
+    let mapping = Mapping::resolve(&plan, &["id".to_owned()], &source, &target, &mut problems);
+    assert_eq!(problems.list, []);
+    mapping
+}
+
+const HOUR_US: i64 = 3_600_000_000;
+
+fn worker(claim: &Claim, batch_rows: usize) -> Worker {
+    Worker::new(mapping(), Some(("ts", HOUR_US)), claim, Condemned::new(), batch_rows).unwrap()
+}
+
+/// Runs from where the store stands to the end, or to the first error.
+fn run(store: &mut Store, sums: &mut Buckets, shape: (usize, usize), lose: Option<i64>) -> bool {
+    let (batch_rows, read_rows) = shape;
+    let mut claim = Claim::fresh(1);
+    claim.position = store.position.clone();
+    claim.state = store.state.clone().into_iter().collect();
+    claim.buckets = sums.clone();
+    let mut worker = worker(&claim, batch_rows);
+    let mut sink = MemorySink { version: store.version, store, lose_answer_of: lose };
+    let mut source = VecSource { rows: rows(), batch_rows: read_rows };
+    let mut broken = false;
+    let mut write = |encoded: Encoded| -> Result<(), SinkError> {
+        let before = sink.store.version;
+        let written = futures_util::FutureExt::now_or_never(sink.write(&encoded)).unwrap();
+        if sink.store.version > before {
+            sums.extend(encoded.buckets.iter().copied());
+        }
+        written
+    };
+    let mut take = |batch: Batch| match worker.push(&batch, &mut write) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => {
+            broken = true;
+            ControlFlow::Break(())
+        }
+    };
+    source.read(&Range::default(), &claim.position, &mut take).unwrap();
+    if !broken {
+        broken = worker.finish(true).is_some_and(|last| write(last).is_err());
+    }
+    !broken
+}
+
+fn to_the_end(
+    shape: (usize, usize),
+    lose: Option<i64>,
+) -> (HashMap<Vec<u8>, u64>, Counts, Buckets) {
+    let (mut store, mut sums) = (Store::default(), Buckets::new());
+    while !run(&mut store, &mut sums, shape, lose) {}
+    (store.tuples, store.counts, sums)
+}
+
+#[test]
+fn whichever_answer_is_lost_every_row_lands_once() {
+    let (tuples, counts, sums) = to_the_end((50, 50), None);
+    assert_eq!(counts.rejected, 6);
+    assert_eq!((counts.read, counts.made), (600, 594));
+    assert!(tuples.values().all(|times| *times == 1), "a row landed twice");
+    for lost in 1..=13 {
+        let again = to_the_end((50, 50), Some(lost));
+        assert_eq!(again, (tuples.clone(), counts, sums.clone()), "answer {lost} was lost");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn cut_anywhere_and_restored_the_rows_are_the_same(
+        batch_rows in 1_usize..200,
+        read_rows in 1_usize..200,
+        lost in prop::option::of(1_i64..20),
+    ) {
+        let whole = to_the_end((usize::MAX, 600), None);
+        prop_assert_eq!(to_the_end((batch_rows, read_rows), lost), whole);
+    }
+}
+
+#[test]
+fn a_condemned_row_is_set_aside_and_the_sums_are_without_it() {
+    let claim = Claim::fresh(1);
+    let verdict = Verdict { sqlstate: "23514".to_owned(), column: Some("v".to_owned()) };
+    let condemned = Condemned::from([(7, verdict)]);
+    let mut worker =
+        Worker::new(mapping(), Some(("ts", HOUR_US)), &claim, condemned, usize::MAX).unwrap();
+    let mut source = VecSource { rows: rows(), batch_rows: 100 };
+    let mut take = |batch: Batch| {
+        worker.push(&batch, &mut |_| Ok::<(), ()>(())).unwrap();
+        ControlFlow::Continue(())
+    };
+    source.read(&Range::default(), &Position::default(), &mut take).unwrap();
+    let encoded = worker.finish(true).unwrap();
+    assert!(encoded.counts.balanced());
+    assert_eq!((encoded.counts.made, encoded.counts.rejected), (593, 7));
+    let letter = encoded.dead_letters.iter().find(|letter| letter.stage == "sink").unwrap();
+    assert_eq!(letter.position.display(), "7");
+    assert_eq!((letter.column.as_deref(), letter.source_column.as_deref()), (Some("v"), Some("v")));
+    assert_eq!(letter.original["v"], serde_json::json!(3.5));
+    assert_eq!(encoded.buckets.iter().map(|(_, sum)| sum.n).sum::<u64>(), 593);
+}
