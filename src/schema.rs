@@ -274,6 +274,10 @@ pub struct TargetTable {
     pub interferes: Vec<String>,
     /// It holds no row.
     pub empty: bool,
+    /// What this role may not do with it: `insert`, `select`.
+    pub denied: Vec<String>,
+    /// This role owns it, and so may drop and build its indexes.
+    pub owned: bool,
 }
 
 impl TargetTable {

@@ -29,6 +29,9 @@ create table millstream.stream (
     -- How rows are sorted into buckets; '' and 0 where the target has no time column.
     bucket_column text not null default '',
     bucket_us bigint not null default 0,
+    -- Rows outside [from, to) of the bucket column were left out; µs since 2000.
+    window_from bigint,
+    window_to bigint,
     -- Columns the hash sums are over: sums add up only over streams that agree on them.
     columns text not null,
     tzdb text not null,

@@ -46,9 +46,10 @@ pub(crate) struct Arguments {
 fn instant(text: &str) -> Result<i64, String> {
     use millstream::batch::ValueRef;
     use millstream::transform::clock::{Clock, Policy};
-    let policy = Policy::parse(Some("UTC"), "naive=reject;date=midnight")
-        .or_else(|_| Policy::parse(Some("UTC"), "date=midnight"))
-        .map_err(|error| error.to_string())?;
+    // A date has no time to be wrong about; a time of day without its zone is not guessed.
+    let is_date = text.len() == "2024-08-01".len();
+    let policy = if is_date { "date=midnight" } else { "naive=reject" };
+    let policy = Policy::parse(Some("UTC"), policy).map_err(|error| error.to_string())?;
     match Clock::new(&policy).instant(ValueRef::Text(text.as_bytes())) {
         Ok(Some(us)) => Ok(us),
         _ => Err("an instant reads 2024-08-01 or 2024-08-01T10:00:00Z".to_owned()),
@@ -74,6 +75,7 @@ pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result
     }
     let shutdown = Shutdown::default();
     shutdown.listen();
+    backfill::preflight(&plan, &server, window).await?;
     super::ensure_ledger(&server).await?;
     let options = Options {
         window,

@@ -61,7 +61,7 @@ pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result
     | Action::Replay { pipeline, .. }) = &arguments.action;
     let plan = super::load(pipeline)?;
     let server = super::server(&plan)?;
-    super::ensure_ledger(&server).await?;
+    super::need_ledger(&server).await?;
     let mut session = server.connect("millstream").await.map_err(SinkError::from)?;
     let client = &mut session.client;
     match &arguments.action {

@@ -24,8 +24,8 @@ use millstream::observe::trace;
 use millstream::pipeline::failure::RunError;
 use millstream::pipeline::lane::LaneError;
 use millstream::pipeline::resolve::ResolveError;
-use millstream::sink::SinkError;
 use millstream::sink::session::{Server, SessionError};
+use millstream::sink::{SinkError, ledger};
 
 /// Brings a factory's data into TimescaleDB, exactly once, and proves it.
 #[derive(Parser)]
@@ -57,6 +57,7 @@ struct Arguments {
 
 /// Options of every command.
 #[derive(Args, Clone, Copy)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Common {
     /// More words; twice for all of them.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -208,6 +209,16 @@ pub(crate) async fn ensure_ledger(server: &Server) -> anyhow::Result<()> {
     let mut session = server.connect("millstream").await.map_err(SinkError::from)?;
     millstream::database::migrate::up(&mut session.client, "millstream").await?;
     Ok(())
+}
+
+/// For commands that only make sense where something was loaded.
+pub(crate) async fn need_ledger(server: &Server) -> anyhow::Result<()> {
+    let session = server.connect("millstream").await.map_err(SinkError::from)?;
+    if ledger::exists(&session.client).await? {
+        return Ok(());
+    }
+    let message = format!("nothing was loaded into {} yet: run backfill first", server.describe());
+    Err(Usage(message).into())
 }
 
 /// Results go to stdout; everything else to stderr.

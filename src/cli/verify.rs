@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result<Ended> {
     let plan = super::load(&arguments.pipeline)?;
     let server = super::server(&plan)?;
-    super::ensure_ledger(&server).await?;
+    super::need_ledger(&server).await?;
     let verified = verify::all(&plan, &server, arguments.deep).await?;
     let report = summary::of_verification(&plan, &verified);
     super::print(&report, common)?;

@@ -72,6 +72,15 @@ pub fn state_folder(plan: &Plan) -> PathBuf {
     plan.state_dir.join(plan.name.chars().map(safe).collect::<String>())
 }
 
+/// Before the first run: whether the plan fits at all, so that a wrong one leaves no trace.
+pub async fn preflight(plan: &Plan, server: &Server, window: Window) -> Result<(), RunError> {
+    let session = server.connect("millstream").await.map_err(SinkError::from)?;
+    if !ledger::exists(&session.client).await? {
+        resolve::resolve(plan, &session.client, plan.source.path(), window).await?;
+    }
+    Ok(())
+}
+
 /// Runs a plan to its end, or to a stop.
 pub async fn run(
     plan: &Plan,
@@ -157,7 +166,8 @@ async fn take_copy(
 ) -> Result<(Copy, CopyNotes), RunError> {
     let path = plan.source.path();
     let unfinished = ledger::unfinished_copy(client, &plan.name).await?;
-    progress.stage("copying the source");
+    let mebibytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len()) >> 20;
+    progress.stage(&format!("copying the source, {mebibytes} MiB"));
     let taken =
         sqlite::take_copy(path, &state_folder(plan), unfinished.as_deref(), &mut |_, _| {})?;
     for warning in &taken.1.warnings {

@@ -109,6 +109,7 @@ async fn create(
         columns: job.column_list(),
         tzdb: tzdb_version().to_owned(),
         bucket: job.bucket.clone(),
+        window: job.window,
     };
     let ranges: Vec<ledger::Range> =
         cut(job)?.into_iter().map(|range| (range.after, range.through)).collect();

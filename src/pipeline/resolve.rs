@@ -217,6 +217,16 @@ fn check_target(table: &TablePlan, target: &TargetTable, problems: &mut Problems
                     the load (`alter table … disable trigger …`)";
         problems.error(table.place, &table.key, message, hint);
     }
+    if !target.denied.is_empty() {
+        let rights = target.denied.join(", ");
+        let message = format!("this role may not {} {}", target.denied.join(" or "), target.name);
+        let hint = format!(
+            "as its owner: grant usage on schema {} to …; grant {rights} on {} to …",
+            crate::schema::quote(&target.name.schema),
+            target.name.quoted()
+        );
+        problems.error(table.place, &table.key, message, hint);
+    }
     let Some(hypertable) = &table.hypertable else { return };
     match target.column(&hypertable.time) {
         None => {

@@ -184,6 +184,7 @@ pub async fn all(
         };
         job.stream_id = stream.id;
         job.bucket.clone_from(&stream.bucket);
+        job.window = stream.window;
         if stream.strategy == Strategy::Append.name() {
             verified.push(by_fingerprint(client, &job).await?);
             if from_source {

@@ -42,6 +42,11 @@ const INTERFERES: &str = "select 'trigger ' || tgname from pg_trigger where tgre
     union all select 'row security' from pg_class where oid = $1 and relrowsecurity \
     and not pg_has_role(current_user, relowner, 'usage') order by 1";
 
+const RIGHTS: &str = "select pg_has_role(current_user, relowner, 'usage'), \
+    array(select wanted from unnest(array['insert', 'select']) wanted \
+        where not has_schema_privilege(relnamespace, 'usage') \
+        or not has_table_privilege(oid, wanted)) from pg_class where oid = $1";
+
 /// Reads a table; `None` when there is none of that name.
 pub async fn table(client: &Client, name: &TableName) -> Result<Option<TargetTable>, SinkError> {
     let sql = "select c.oid, c.relkind::text from pg_class c join pg_namespace n \
@@ -55,10 +60,15 @@ pub async fn table(client: &Client, name: &TableName) -> Result<Option<TargetTab
     let indexes = client.query(INDEXES, &[&oid]).await?;
     let foreign_keys = client.query(FOREIGN_KEYS, &[&oid]).await?;
     let interferes = client.query(INTERFERES, &[&oid]).await?;
-    let filled: bool = client
-        .query_one(&format!("select exists (select from {})", name.quoted()), &[])
-        .await?
-        .get(0);
+    let rights = client.query_one(RIGHTS, &[&oid]).await?;
+    let denied: Vec<String> = rights.get(1);
+    let filled = match denied.iter().any(|right| right == "select") {
+        true => true,
+        false => {
+            let sql = format!("select exists (select from {})", name.quoted());
+            client.query_one(&sql, &[]).await?.get(0)
+        }
+    };
     let primary = indexes.iter().find(|row| row.get::<_, bool>(3));
     Ok(Some(TargetTable {
         name: name.clone(),
@@ -72,6 +82,8 @@ pub async fn table(client: &Client, name: &TableName) -> Result<Option<TargetTab
         foreign_keys: foreign_keys.iter().map(foreign_key).collect(),
         interferes: interferes.iter().map(|row| row.get(0)).collect(),
         empty: !filled,
+        denied,
+        owned: rights.get(0),
     }))
 }
 

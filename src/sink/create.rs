@@ -73,6 +73,8 @@ mod tests {
             foreign_keys: Vec::new(),
             interferes: Vec::new(),
             empty: true,
+            denied: Vec::new(),
+            owned: true,
         };
         let plan = HypertablePlan { time: "ts".to_owned(), chunk_us: 86_400_000_000 };
         insta::assert_snapshot!(statements(&table, Some(&plan)).join(";\n"));

@@ -44,6 +44,8 @@ pub struct Stream {
     pub tzdb: String,
     /// Time column of the target and width of a bucket in µs; empty and 0 where there is none.
     pub bucket: (String, i64),
+    /// Rows outside were left out, µs since 2000.
+    pub window: Option<(i64, i64)>,
 }
 
 /// A partition as the ledger has it.
@@ -136,10 +138,16 @@ impl std::fmt::Debug for PgTime {
     }
 }
 
+/// Whether this database has a ledger.
+pub async fn exists(client: &Client) -> Result<bool, SinkError> {
+    let sql = "select to_regclass('millstream.stream') is not null";
+    Ok(client.query_one(sql, &[]).await?.get(0))
+}
+
 /// Looks a stream up.
 pub async fn find_stream(client: &Client, key: &StreamKey) -> Result<Option<Stream>, SinkError> {
     let sql = "select stream_id, source_id, copy_id, plan, strategy, columns, tzdb, \
-               bucket_column, bucket_us \
+               bucket_column, bucket_us, window_from, window_to \
                from millstream.stream where pipeline = $1 and source_table = $2 \
                and target_table = $3 and kind = $4";
     let parameters: [&(dyn ToSql + Sync); 4] =
@@ -154,6 +162,7 @@ pub async fn find_stream(client: &Client, key: &StreamKey) -> Result<Option<Stre
         columns: row.get(5),
         tzdb: row.get(6),
         bucket: (row.get(7), row.get(8)),
+        window: row.get::<_, Option<i64>>(9).zip(row.get(10)),
     }))
 }
 
@@ -172,10 +181,11 @@ pub async fn create_stream(
     let transaction = client.transaction().await?;
     let sql = "insert into millstream.stream (pipeline, source_table, target_table, kind, \
                source_id, copy_id, plan, plan_sha256, strategy, columns, tzdb, bucket_column, \
-               bucket_us) values ($1, $2, $3, $4, $5, $6, $7, \
-               sha256(convert_to($7, 'UTF8')), $8, $9, $10, $11, $12) \
+               bucket_us, window_from, window_to) values ($1, $2, $3, $4, $5, $6, $7, \
+               sha256(convert_to($7, 'UTF8')), $8, $9, $10, $11, $12, $13, $14) \
                returning stream_id";
-    let parameters: [&(dyn ToSql + Sync); 12] = [
+    let window = stream.window.unzip();
+    let parameters: [&(dyn ToSql + Sync); 14] = [
         &key.pipeline,
         &key.source_table,
         &key.target_table,
@@ -188,6 +198,8 @@ pub async fn create_stream(
         &stream.tzdb,
         &stream.bucket.0,
         &stream.bucket.1,
+        &window.0,
+        &window.1,
     ];
     let stream_id: i64 = transaction.query_one(sql, &parameters).await?.get(0);
     for (part, (after, through)) in (0_i32..).zip(ranges) {

@@ -187,7 +187,8 @@ impl Mapping {
             lines.push(format!("where {condition}"));
         }
         if let Some((_, from, to)) = self.window {
-            lines.push(format!("from {from} to {to}"));
+            let name = super::clock::format_utc;
+            lines.push(format!("--from {} --to {}", name(from), name(to)));
         }
         let first = self.selection.key.len() + self.selection.columns.len();
         for field in &self.fields {

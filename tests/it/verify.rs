@@ -31,7 +31,7 @@ fn one_changed_bit_a_deleted_row_and_an_added_row_are_noticed() {
     );
     is_noticed(
         &scene,
-        "update reading set value = -0.0 where id = 1000",
+        "update reading set value = '-0' where id = 1000",
         "update reading set value = 0.0 where id = 1000",
     );
     is_noticed(

@@ -9,8 +9,8 @@ use crate::config::plan::Plan;
 use crate::observe::report::{Report, Table};
 use crate::pipeline::failure::RunError;
 use crate::pipeline::job::Job;
-use crate::pipeline::worker::{Condemned, Worker};
 use crate::pipeline::resolve;
+use crate::pipeline::worker::{Condemned, Worker};
 use crate::schema::Selection;
 use crate::sink::fingerprint::Buckets;
 use crate::sink::ledger::{self, StreamKey};
@@ -42,6 +42,7 @@ pub async fn replay(
         let key = job.key(&plan.name);
         let Some(stream) = ledger::find_stream(client, &key).await? else { continue };
         job.bucket.clone_from(&stream.bucket);
+        job.window = stream.window;
         let (letters, unreadable) = open_letters(client, stream.id, &job, edits).await?;
         kept.extend(unreadable);
         if letters.is_empty() {

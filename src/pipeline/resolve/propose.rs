@@ -65,6 +65,8 @@ pub(super) fn target(
         foreign_keys: Vec::new(),
         interferes: Vec::new(),
         empty: true,
+        denied: Vec::new(),
+        owned: true,
     })
 }
 

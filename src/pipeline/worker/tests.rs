@@ -73,6 +73,8 @@ fn mapping() -> Mapping {
         foreign_keys: Vec::new(),
         interferes: Vec::new(),
         empty: true,
+        denied: Vec::new(),
+        owned: true,
     };
     let mut problems = Problems::new(Path::new("test.toml"));
     let mapping = Mapping::resolve(&plan, &["id".to_owned()], &source, &target, &mut problems);
