@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
 use super::Place;
 use crate::schema::{PgType, TableName};
 
@@ -150,6 +152,17 @@ pub enum From {
 }
 
 impl From {
+    /// What the ledger knows it by; queries are long, and one letter makes another one.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Table { name, .. } => name.clone(),
+            Self::Query { sql, .. } => {
+                let digest = crate::batch::hex(&Sha256::digest(sql.trim().as_bytes()));
+                format!("query {} {}", digest.get(..16).unwrap_or_default(), self.label())
+            }
+        }
+    }
+
     /// A short name for tables and messages.
     pub fn label(&self) -> String {
         match self {

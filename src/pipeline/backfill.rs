@@ -117,7 +117,10 @@ pub async fn run(
             continue;
         }
         progress.stage(&job.target.name.name);
-        debt::suspend(&mut control.client, &job.target).await?;
+        // A session of its own: the server may have come and gone since the last table.
+        let mut session = connect_patiently(server).await?;
+        debt::suspend(&mut session.client, &job.target).await?;
+        drop(session);
         stopped = run_table(&shared, job, parts, plan.limits.lanes).await? == End::Stopped;
     }
     drop(control);

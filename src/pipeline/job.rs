@@ -57,7 +57,7 @@ impl Job {
     pub fn key(&self, pipeline: &str) -> StreamKey {
         StreamKey {
             pipeline: pipeline.to_owned(),
-            source_table: self.source.label.clone(),
+            source_table: self.plan.from.identity(),
             target_table: self.target.name.to_string(),
             kind: "pipeline",
         }

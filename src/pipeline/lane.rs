@@ -151,7 +151,7 @@ async fn run_once(
     .map_err(|error| LaneError::State { table: table(), error })?;
     let position = claim.position.clone();
     let mut cursor = position.clone();
-    let mut sink = TimescaleSink::open(session, claim, &job.destination, job.strategy.clone())
+    let mut sink = TimescaleSink::open(session, claim, &job.destination, &job.strategy)
         .await
         .map_err(sink_error)?;
     let range = Range { after: partition.after.clone(), through: partition.through.clone() };

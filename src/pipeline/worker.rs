@@ -18,6 +18,8 @@ use crate::transform::mapping::{Mapping, Outcome};
 
 /// A transaction holds no more encoded bytes than this: memory stays bounded whatever the rows are.
 pub const BATCH_BYTES_MAX: usize = 8 << 20;
+/// Dead letters hold whole rows as JSON: a file that is all bad must fit in memory, too.
+const DEAD_LETTERS_MAX: usize = 1_000;
 /// COPY is sent in slices of this size.
 const SLICE_BYTES: usize = 1 << 18;
 
@@ -127,7 +129,8 @@ impl Worker {
         for (index, row) in batch.rows().enumerate() {
             self.row(row);
             let full = self.open.counts.read >= as_u64(self.batch_rows)
-                || self.open.copy.len() >= BATCH_BYTES_MAX;
+                || self.open.copy.len() >= BATCH_BYTES_MAX
+                || self.open.dead_letters.len() >= DEAD_LETTERS_MAX;
             if full || index == last {
                 self.open.position = row.position();
             }

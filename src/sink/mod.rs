@@ -66,7 +66,7 @@ pub enum SinkError {
     Database {
         /// The driver's error. Not a `source`: its text would quote the row's values.
         error: tokio_postgres::Error,
-        /// It came from COPY.
+        /// It came from COPY, or from the merge of what COPY staged: a row may be at fault.
         in_copy: bool,
     },
     /// No connection.
@@ -111,7 +111,12 @@ impl SinkError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Database { error, in_copy } => {
-                fault::classify(error.code().map(tokio_postgres::error::SqlState::code), *in_copy)
+                let code = error.code().map(tokio_postgres::error::SqlState::code);
+                match fault::classify(code, *in_copy) {
+                    // Outside COPY and merge no row of the source is in play: our own books are wrong.
+                    Fault::Reject if !in_copy => Fault::Stop,
+                    fault => fault,
+                }
             }
             Self::Session(SessionError::Connect { sqlstate, .. }) => {
                 fault::classify(sqlstate.as_deref(), false)

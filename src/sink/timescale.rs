@@ -40,7 +40,6 @@ pub struct TimescaleSink {
     session: Session,
     claim: Claim,
     statements: Statements,
-    strategy: Strategy,
 }
 
 struct Statements {
@@ -68,10 +67,10 @@ impl TimescaleSink {
         session: Session,
         claim: Claim,
         destination: &Destination,
-        strategy: Strategy,
+        strategy: &Strategy,
     ) -> Result<Self, SinkError> {
         let client = &session.client;
-        let (copy, merge) = match &strategy {
+        let (copy, merge) = match strategy {
             Strategy::Append => {
                 (super::copy::statement(&destination.table, &destination.columns), None)
             }
@@ -122,7 +121,7 @@ impl TimescaleSink {
                 .await?,
             cursor: client.prepare(cursor).await?,
         };
-        Ok(Self { session, claim, statements, strategy })
+        Ok(Self { session, claim, statements })
     }
 
     async fn still_ours(&self) -> Result<(), SinkError> {
@@ -156,6 +155,13 @@ impl TimescaleSink {
         if landed != sent {
             return Err(SinkError::Count { sent, landed });
         }
+        Ok(())
+    }
+
+    async fn merge(&self, merge: &Statement) -> Result<(), SinkError> {
+        let in_copy = |error| SinkError::Database { error, in_copy: true };
+        self.client().execute(merge, &[]).await.map_err(in_copy)?;
+        self.client().batch_execute("truncate pg_temp.stage").await?;
         Ok(())
     }
 
@@ -243,8 +249,7 @@ impl TimescaleSink {
         if rows.counts.made > 0 {
             self.copy(rows).await?;
             if let Some(merge) = &self.statements.merge {
-                self.client().execute(merge, &[]).await?;
-                self.client().batch_execute("truncate pg_temp.stage").await?;
+                self.merge(merge).await?;
             }
         }
         failpoint::hit("after_copy");
@@ -302,7 +307,10 @@ impl TimescaleSink {
                 break;
             }
         }
-        let outcome = sink.finish().await;
+        let mut outcome = sink.finish().await;
+        if let (Ok(_), Some(merge)) = (&outcome, &self.statements.merge) {
+            outcome = self.client().execute(merge, &[]).await;
+        }
         self.client().batch_execute("rollback").await?;
         match outcome {
             Ok(_) => Ok(true),
@@ -320,9 +328,7 @@ impl Sink for TimescaleSink {
                 Ok(())
             }
             Err(error) if error.fault() == crate::fault::Fault::Reject => {
-                // An upsert fails in its merge, after COPY: no line is named then.
-                let upsert = matches!(self.strategy, Strategy::Upsert { .. });
-                Err(if upsert { error } else { self.locate(rows, error).await? })
+                Err(self.locate(rows, error).await?)
             }
             Err(error) => Err(error),
         }

@@ -159,8 +159,7 @@ async fn replay_table(
         }
         let Some(mut encoded) = worker.finish(true) else { break };
         encoded.replayed = letters.iter().map(|letter| letter.id).collect();
-        let mut sink =
-            TimescaleSink::open(session, claim, &job.destination, job.strategy.clone()).await?;
+        let mut sink = TimescaleSink::open(session, claim, &job.destination, &job.strategy).await?;
         match sink.write(&encoded).await {
             Ok(()) => return Ok(letters.len()),
             Err(SinkError::Row { row, sqlstate, message, .. }) => {
