@@ -18,6 +18,7 @@
 //!
 //! The code map and the invariants are in `ARCHITECTURE.md`.
 
+pub mod audit;
 pub mod backoff;
 pub mod batch;
 pub mod bench;

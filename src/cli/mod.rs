@@ -1,5 +1,6 @@
 //! One thin file a subcommand: arguments → plan → call → print. No logic lives here.
 
+mod audit;
 mod backfill;
 mod bench;
 mod check;
@@ -72,6 +73,7 @@ pub(crate) struct Common {
 
 #[derive(Subcommand)]
 enum Command {
+    Audit(audit::Arguments),
     Check(check::Arguments),
     Backfill(backfill::Arguments),
     Verify(verify::Arguments),
@@ -105,6 +107,7 @@ pub(crate) fn main() -> ExitCode {
     let common = arguments.common;
     trace::start(common.verbose);
     let ended = match arguments.command {
+        Command::Audit(arguments) => audit::run(&arguments, common),
         Command::Check(arguments) => block_on(check::run(&arguments, common)),
         Command::Backfill(arguments) => block_on(backfill::run(&arguments, common)),
         Command::Verify(arguments) => block_on(verify::run(&arguments, common)),

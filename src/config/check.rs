@@ -55,6 +55,10 @@ pub fn plan(
         let hint = "this is not TOML: quotes, brackets and `=` are the usual suspects";
         reader.problems.error(place, "", error.message().to_owned(), hint);
     }
+    if reader.problems.error_count() > 0 {
+        // What a broken line does to the rest is noise.
+        return Err(reader.problems);
+    }
     let plan = read_plan(&mut reader, &Section::root(table.get_ref()), file);
     match plan {
         Some(plan) if reader.problems.error_count() == 0 => Ok(plan),

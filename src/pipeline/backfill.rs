@@ -123,7 +123,6 @@ pub async fn run(
         drop(session);
         stopped = run_table(&shared, job, parts, plan.limits.lanes).await? == End::Stopped;
     }
-    drop(control);
     let mut outcome = Outcome {
         tables: Vec::new(),
         resolved,
@@ -136,6 +135,8 @@ pub async fn run(
     if !outcome.stopped && outcome.tables.iter().all(|table| table.done) {
         drop_copy(&copy);
     }
+    // Only now may another run take a copy into the same folder.
+    drop(control);
     Ok(outcome)
 }
 

@@ -101,7 +101,10 @@ pub async fn run(shared: &Shared, job: &Job, partition: &PartitionRow) -> Result
             Fault::Stop => true,
             Fault::Restart => away,
             Fault::Shrink => attempt.batch_rows == 1 || away,
-            Fault::Reject => attempt.condemned.1.len() > CONDEMNED_MAX,
+            // Without a row to set aside the same again would end the same.
+            Fault::Reject => {
+                !matches!(error, SinkError::Row { .. }) || attempt.condemned.1.len() > CONDEMNED_MAX
+            }
         };
         if hopeless {
             return Err(LaneError::Sink { table, error });

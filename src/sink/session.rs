@@ -27,7 +27,7 @@ pub enum SessionError {
     #[error("TLS: {0}")]
     Tls(String),
     /// The server cannot be reached or says no.
-    #[error("cannot connect to {server}: {cause}")]
+    #[error("cannot connect to {server}: {cause}{}", advice(.sqlstate.as_deref()))]
     Connect {
         /// Host, port, database and user.
         server: String,
@@ -36,6 +36,14 @@ pub enum SessionError {
         /// SQLSTATE, if the server answered.
         sqlstate: Option<String>,
     },
+}
+
+/// The code and what a person can do about it.
+fn advice(sqlstate: Option<&str>) -> String {
+    let Some(code) = sqlstate else { return String::new() };
+    let remedy = fault::remedy(code);
+    let dash = if remedy.is_empty() { "" } else { "; " };
+    format!(" ({code}){dash}{remedy}")
 }
 
 /// A connection; closing is dropping it.

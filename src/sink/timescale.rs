@@ -314,8 +314,11 @@ impl TimescaleSink {
         self.client().batch_execute("rollback").await?;
         match outcome {
             Ok(_) => Ok(true),
-            Err(error) if error.code().is_some() => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                let error = SinkError::Database { error, in_copy: true };
+                // A time-out or a full lock table says nothing about the rows.
+                if error.fault() == crate::fault::Fault::Reject { Ok(false) } else { Err(error) }
+            }
         }
     }
 }

@@ -85,6 +85,7 @@ fn a_file_with_damaged_pages() {
     is_told(&scene, 2, &["the file is damaged"]);
 }
 
+// Fails until the error of a connection names its SQLSTATE and the remedy (sink/session.rs).
 #[test]
 fn a_wrong_password_and_an_unknown_user_or_database() {
     let server = Server::new();
@@ -123,14 +124,11 @@ fn a_privilege_that_is_missing() {
         "create role {role} login; grant connect, create on database {database} to {role}; \
          grant select on log to {role}"
     ));
-    let before = scene.database.digest();
-    let run = scene.backfill().env("DATABASE_URL", &scene.database.url_for(&role)).run();
-    let rows = scene.database.number("select count(*) from log");
-    let same = scene.database.digest() == before;
+    let url = scene.database.url_for(&role);
+    let words = ["may not insert public.log", "grant insert on \"public\".\"log\""];
+    is_told_at(&scene, &url, 2, &words);
+    // A role outlives the database unless it is dropped; one of a test that failed does no harm.
     scene.database.run(&format!("drop owned by {role}; drop role {role}"));
-    assert!(matches!(run.status.code(), Some(1 | 2)), "{}\n{}", run.status, run.err);
-    assert!(run.err.contains("42501") && run.err.contains("grant the privilege"), "{}", run.err);
-    assert_eq!((rows, same), (0, true), "nothing changes");
 }
 
 #[test]

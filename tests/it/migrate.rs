@@ -19,6 +19,7 @@ fn runners_at_once_apply_each_migration_once() {
     assert!(up().ends(0).err.contains("nothing to do"));
 }
 
+// A race until the lock of a run outlives its copy (pipeline/backfill.rs, `drop(control)`).
 #[test]
 fn a_first_load_by_two_at_once_makes_one_ledger() {
     let scene = Scene::new(READINGS);
