@@ -164,7 +164,7 @@ impl<'a> Court<'a> {
                 let evidence = several.iter().flat_map(|(_, evidence)| evidence.first()).next();
                 judged.evidence.extend(evidence.cloned());
                 judged.evidence.push(format!(
-                    "local time with summer time, of {} or a zone like it",
+                    "local time with summer time, of {} or a zone like it: --site-zone would tell",
                     names.join(", of ")
                 ));
             }
@@ -323,7 +323,8 @@ impl<'a> Court<'a> {
             if let Some(newest) = self.newest(key) {
                 evidence.push(newest);
             }
-            if evidence.is_empty() {
+            let summer = judged.evidence.iter().any(|text| text.starts_with("local time with"));
+            if evidence.is_empty() && !summer {
                 evidence.push("nothing in the file relates it to a clock that is known".to_owned());
             }
             if let Some(judged) = self.judged.get_mut(index) {

@@ -48,15 +48,12 @@ impl Heard {
         (only && known.len() > 1 && all.allows(*offset)).then_some(*offset)
     }
 
-    /// What the relations say of a stretch of rows.
+    /// What the relations say of a stretch of rows: the closest bound on either side.
     pub(super) fn told(&self, from: i64, segment: Segment, ranged: bool) -> Vec<String> {
         let mut evidence: Vec<String> =
             self.spike.iter().map(|(_, _, text)| text.clone()).collect();
-        let place = match (ranged, segment.through) {
-            (false, _) => String::new(),
-            (true, i64::MAX) => format!("rows from {from}: "),
-            (true, through) => format!("rows through {through}: "),
-        };
+        let mut least: Option<(i64, &str)> = None;
+        let mut most: Option<(i64, &str)> = None;
         for (name, is_earlier, bounds) in &self.from {
             let here = bounds.iter().filter(|b| (from..=segment.through).contains(&b.id));
             let here: Vec<Bound> = here.copied().collect();
@@ -64,14 +61,29 @@ impl Heard {
                 continue;
             }
             let edges = fit(&here, &[]).edges;
-            evidence.push(if *is_earlier {
-                let at = offset_shown(edges.0);
-                format!("{place}never after {name}: at least {at} ahead of UTC")
-            } else {
-                let at = offset_shown(edges.1);
-                format!("{place}never before {name}: at most {at} ahead of UTC")
-            });
+            if *is_earlier && least.is_none_or(|(edge, _)| edges.0 > edge) {
+                least = Some((edges.0, name));
+            }
+            if !*is_earlier && most.is_none_or(|(edge, _)| edges.1 < edge) {
+                most = Some((edges.1, name));
+            }
         }
+        let mut words = Vec::new();
+        if let Some((edge, name)) = least {
+            words.push(format!("at least {}, else after {name}", offset_shown(edge)));
+        }
+        if let Some((edge, name)) = most {
+            words.push(format!("at most {}, else before {name}", offset_shown(edge)));
+        }
+        if words.is_empty() {
+            return evidence;
+        }
+        let rows = match (ranged, segment.through) {
+            (false, _) => String::new(),
+            (true, i64::MAX) => format!("rows from {from} are {}: ", ahead(segment.offset)),
+            (true, through) => format!("rows through {through} are {}: ", ahead(segment.offset)),
+        };
+        evidence.push(format!("{rows}{}", words.join("; ")));
         evidence
     }
 }

@@ -178,6 +178,8 @@ pub struct Times {
     last: Option<(i64, Moment)>,
     /// The longest step forward among the instants and the readings of late.
     step: i64,
+    /// The longest of them all.
+    steps: [i64; 6],
     bin: (i64, u32),
 }
 
@@ -248,7 +250,11 @@ impl Times {
             }
             // A pause of months would make the step say nothing.
             (before_is, now_is) if before_is == now_is => {
-                self.step = self.step.max((at - before).min(DAY));
+                let step = (at - before).min(DAY);
+                self.step = self.step.max(step);
+                if let Some(least) = self.steps.iter_mut().min().filter(|least| **least < step) {
+                    *least = step;
+                }
             }
             (_, reading_last) if self.seams.len() < PLACES_MAX => {
                 let (reading, instant) = if reading_last { (at, before) } else { (before, at) };
@@ -288,6 +294,12 @@ impl Times {
     /// Whether all readings show one of a few times of day.
     pub fn is_schedule(&self) -> bool {
         self.readings >= 50 && self.times_of_day.len() <= SCHEDULE_MAX
+    }
+
+    /// How long it takes from one row to the next at most, but for a few outages and the changes of a
+    /// clock themselves.
+    pub(super) fn usual_step(&self) -> i64 {
+        self.steps.iter().copied().min().unwrap_or(0)
     }
 
     /// From the smallest to the largest, whatever kind they are.

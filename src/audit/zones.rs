@@ -198,13 +198,14 @@ pub(super) fn weigh(times: &Times, change: &Change) -> Word {
 fn step_back(times: &Times, change: &Change) -> Option<(i64, i64)> {
     let length = change.end - change.start;
     let slack = 2 * MINUTE;
+    // The clock goes back by the whole length; the time between two rows passes meanwhile.
+    let least = length - times.usual_step() * 11 / 10 - slack;
     let found = times.steps_back.iter().find(|step| {
         let back = step.from - step.to;
         times.is_rising()
-            && step.from >= change.start + length / 4
             && step.from < change.end
             && step.to >= change.start - slack
-            && back * 4 >= length
+            && back >= least.max(length / 8)
             && back <= length + slack
     });
     found.map(|step| (step.from - step.to, step.from))

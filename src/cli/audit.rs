@@ -45,8 +45,8 @@ pub(crate) fn run(arguments: &Arguments, common: Common) -> anyhow::Result<Ended
     let audit = audit::sqlite(&arguments.source, options, &mut heard);
     progress.finish();
     let audit = audit.map_err(|error| match error {
-        audit::AuditError::Source(_) | audit::AuditError::Query { .. } => anyhow::Error::new(error),
-        other => Usage(other.to_string()).into(),
+        broken @ audit::AuditError::Query { .. } => anyhow::Error::new(broken),
+        wrong => Usage(wrong.to_string()).into(),
     })?;
     let with_shapes = common.verbose > 0 || common.format == Format::Json;
     let mut report = audit.report(with_shapes);

@@ -66,10 +66,12 @@ pub struct Outcome {
     pub notes: CopyNotes,
 }
 
-/// The folder of one pipeline's copies.
-pub fn state_folder(plan: &Plan) -> PathBuf {
+/// The folder of one pipeline's copies: one for each ledger, as two databases may be loaded at once.
+fn state_folder(plan: &Plan, ledger_id: &str) -> PathBuf {
     let safe = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
-    plan.state_dir.join(plan.name.chars().map(safe).collect::<String>())
+    let name: String = plan.name.chars().map(safe).collect();
+    let ledger: String = ledger_id.chars().take(8).collect();
+    plan.state_dir.join(format!("{name}-{ledger}"))
 }
 
 /// Before the first run: whether the plan fits at all, so that a wrong one leaves no trace.
@@ -172,8 +174,8 @@ async fn take_copy(
     let unfinished = ledger::unfinished_copy(client, &plan.name).await?;
     let mebibytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len()) >> 20;
     progress.stage(&format!("copying the source, {mebibytes} MiB"));
-    let taken =
-        sqlite::take_copy(path, &state_folder(plan), unfinished.as_deref(), &mut |_, _| {})?;
+    let folder = state_folder(plan, &ledger::id(client).await?);
+    let taken = sqlite::take_copy(path, &folder, unfinished.as_deref(), &mut |_, _| {})?;
     for warning in &taken.1.warnings {
         progress.say(warning);
     }

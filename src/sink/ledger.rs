@@ -144,6 +144,12 @@ pub async fn exists(client: &Client) -> Result<bool, SinkError> {
     Ok(client.query_one(sql, &[]).await?.get(0))
 }
 
+/// What names this ledger; it travels in backups.
+pub async fn id(client: &Client) -> Result<String, SinkError> {
+    let sql = "select ledger_id::text from millstream.identity";
+    Ok(client.query_one(sql, &[]).await?.get(0))
+}
+
 /// Looks a stream up.
 pub async fn find_stream(client: &Client, key: &StreamKey) -> Result<Option<Stream>, SinkError> {
     let sql = "select stream_id, source_id, copy_id, plan, strategy, columns, tzdb, \

@@ -15,6 +15,7 @@ mod exactly_once;
 mod migrate;
 mod pipelines;
 mod proxy;
+mod readme;
 mod sqlite;
 mod support;
 mod verify;
