@@ -3,6 +3,10 @@
 //! [`PgType`] is the list of types millstream writes; whatever the server has beyond it is [`PgType::Other`]
 //! and is refused by `check` with its name. A [`Datum`] is one value that already fits its type.
 
+mod datum;
+
+pub use datum::{Datum, Numeric};
+
 /// A table by schema and name, both as the catalog spells them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableName {
@@ -281,9 +285,32 @@ pub struct TargetTable {
 }
 
 impl TargetTable {
+    /// A table that is not there yet, and is about to be made.
+    pub fn planned(name: TableName, columns: Vec<TargetColumn>) -> Self {
+        Self {
+            name,
+            columns,
+            hypertable: None,
+            primary_key: Vec::new(),
+            indexes: Vec::new(),
+            foreign_keys: Vec::new(),
+            interferes: Vec::new(),
+            empty: true,
+            denied: Vec::new(),
+            owned: true,
+        }
+    }
+
     /// A column by name.
     pub fn column(&self, name: &str) -> Option<&TargetColumn> {
         self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+impl TargetColumn {
+    /// A column that somebody has to fill.
+    pub fn planned(name: &str, ty: PgType, not_null: bool) -> Self {
+        Self { name: name.to_owned(), ty, not_null, has_default: false, generated: false }
     }
 }
 
@@ -316,69 +343,6 @@ impl Selection {
 
 /// Microseconds from the Unix epoch to the Postgres epoch (2000-01-01).
 pub const PG_EPOCH_US: i64 = 946_684_800_000_000;
-
-/// One value that fits its column, ready to be encoded.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Datum<'a> {
-    /// SQL NULL.
-    Null,
-    /// `boolean`
-    Bool(bool),
-    /// `smallint`
-    Int2(i16),
-    /// `integer`
-    Int4(i32),
-    /// `bigint`
-    Int8(i64),
-    /// `real`
-    Float4(f32),
-    /// `double precision`
-    Float8(f64),
-    /// `numeric`
-    Numeric(Numeric),
-    /// `text`, `varchar`, `json`, enum labels: UTF-8 without NUL
-    Text(std::borrow::Cow<'a, str>),
-    /// `jsonb`: valid JSON text
-    Jsonb(std::borrow::Cow<'a, str>),
-    /// `bytea`
-    Bytes(&'a [u8]),
-    /// `uuid`
-    Uuid([u8; 16]),
-    /// `timestamp[tz]`, microseconds since 2000-01-01
-    Timestamp(i64),
-    /// `date`, days since 2000-01-01
-    Date(i32),
-    /// `time`, microseconds of the day
-    Time(i64),
-    /// `interval`
-    Interval {
-        /// Months.
-        months: i32,
-        /// Days.
-        days: i32,
-        /// Microseconds.
-        us: i64,
-    },
-    /// `text[]`
-    TextArray(Vec<Option<String>>),
-    /// An integer array; the element type decides the width
-    IntArray(Element, Vec<Option<i64>>),
-}
-
-/// A decimal number in the form `numeric` has on the wire: groups of four digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Numeric {
-    /// Base-10000 digits, no leading and no trailing zero group.
-    pub groups: Vec<i16>,
-    /// Weight of the first group: value = Σ groups[i] · 10000^(weight − i).
-    pub weight: i16,
-    /// Below zero; never set for zero.
-    pub negative: bool,
-    /// Digits shown after the decimal point.
-    pub scale: u16,
-    /// Not a number: no groups, no sign.
-    pub nan: bool,
-}
 
 #[cfg(test)]
 mod tests {

@@ -54,28 +54,11 @@ mod tests {
 
     #[test]
     fn a_hypertable_is_a_table_and_a_call() {
-        let column = |name: &str, ty, not_null| TargetColumn {
-            name: name.to_owned(),
-            ty,
-            not_null,
-            has_default: false,
-            generated: false,
-        };
-        let table = TargetTable {
-            name: TableName::parse("historian.hist").unwrap(),
-            columns: vec![
-                column("ts", PgType::Timestamptz(6), true),
-                column("v", PgType::Float8, false),
-            ],
-            hypertable: None,
-            primary_key: Vec::new(),
-            indexes: Vec::new(),
-            foreign_keys: Vec::new(),
-            interferes: Vec::new(),
-            empty: true,
-            denied: Vec::new(),
-            owned: true,
-        };
+        let columns = vec![
+            TargetColumn::planned("ts", PgType::Timestamptz(6), true),
+            TargetColumn::planned("v", PgType::Float8, false),
+        ];
+        let table = TargetTable::planned(TableName::parse("historian.hist").unwrap(), columns);
         let plan = HypertablePlan { time: "ts".to_owned(), chunk_us: 86_400_000_000 };
         insta::assert_snapshot!(statements(&table, Some(&plan)).join(";\n"));
     }

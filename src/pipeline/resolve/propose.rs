@@ -39,7 +39,9 @@ pub(super) fn target(
         match own {
             Some(rule) if rule.skip || rule.from.is_some() || rule.value.is_some() => {}
             Some(rule) => columns.push(of_rule(rule, proposed)),
-            None if renamed.is_empty() => columns.push(made(&column.name, proposed)),
+            None if renamed.is_empty() => {
+                columns.push(TargetColumn::planned(&column.name, proposed, false))
+            }
             None => {}
         }
     }
@@ -56,18 +58,7 @@ pub(super) fn target(
     for column in &mut columns {
         column.not_null = Some(column.name.as_str()) == time || primary_key.contains(&column.name);
     }
-    Ok(TargetTable {
-        name: plan.to.clone(),
-        columns,
-        hypertable: None,
-        primary_key,
-        indexes: Vec::new(),
-        foreign_keys: Vec::new(),
-        interferes: Vec::new(),
-        empty: true,
-        denied: Vec::new(),
-        owned: true,
-    })
+    Ok(TargetTable { primary_key, ..TargetTable::planned(plan.to.clone(), columns) })
 }
 
 fn check_duplicates(plan: &TablePlan, columns: &[TargetColumn], problems: &mut Problems) {
@@ -76,16 +67,6 @@ fn check_duplicates(plan: &TablePlan, columns: &[TargetColumn], problems: &mut P
             let message = format!("two source columns go into `{}`", column.name);
             problems.error(plan.place, &plan.key, message, "rename one, or { skip = true } it");
         }
-    }
-}
-
-fn made(name: &str, ty: PgType) -> TargetColumn {
-    TargetColumn {
-        name: name.to_owned(),
-        ty,
-        not_null: false,
-        has_default: false,
-        generated: false,
     }
 }
 
@@ -98,5 +79,5 @@ fn of_rule(rule: &ColumnRule, proposed: PgType) -> TargetColumn {
         None if !rule.map.is_empty() || rule.value.is_some() => PgType::Text,
         None => proposed,
     };
-    made(&rule.target, ty)
+    TargetColumn::planned(&rule.target, ty, false)
 }

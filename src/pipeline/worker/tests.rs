@@ -57,25 +57,11 @@ fn mapping() -> Mapping {
     };
     let source = ["id", "local", "v"]
         .map(|name| SourceColumn { name: name.to_owned(), declared: String::new() });
-    let column = |name: &str, ty| TargetColumn {
-        name: name.to_owned(),
-        ty,
-        not_null: true,
-        has_default: false,
-        generated: false,
-    };
-    let target = TargetTable {
-        name: plan.to.clone(),
-        columns: vec![column("ts", PgType::Timestamptz(6)), column("v", PgType::Float8)],
-        hypertable: None,
-        primary_key: Vec::new(),
-        indexes: Vec::new(),
-        foreign_keys: Vec::new(),
-        interferes: Vec::new(),
-        empty: true,
-        denied: Vec::new(),
-        owned: true,
-    };
+    let columns = vec![
+        TargetColumn::planned("ts", PgType::Timestamptz(6), true),
+        TargetColumn::planned("v", PgType::Float8, true),
+    ];
+    let target = TargetTable::planned(plan.to.clone(), columns);
     let mut problems = Problems::new(Path::new("test.toml"));
     let mapping = Mapping::resolve(&plan, &["id".to_owned()], &source, &target, &mut problems);
     assert_eq!(problems.list, []);
