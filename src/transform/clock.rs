@@ -99,7 +99,7 @@ impl Clock {
     /// As [`Clock::instant`], with folds told from the rows before if the policy says `fold=infer`.
     ///
     /// # Errors
-    /// As [`Clock::instant`]; the state is then as it was.
+    /// As [`Clock::instant`]; a refused fold leaves a doubt in the state, anything else leaves it alone.
     pub fn instant_inferred(
         &mut self,
         value: ValueRef<'_>,
@@ -110,7 +110,7 @@ impl Clock {
         }
         let at = match self.plain(value) {
             Some(at) => Some(at),
-            None => self.read(value, Some(state))?,
+            None => self.read(value, Some(&mut *state))?,
         };
         if let Some(at) = at.filter(|at| (PG_MIN..=PG_MAX).contains(at)) {
             state.note(at);
@@ -145,7 +145,7 @@ impl Clock {
     fn read(
         &mut self,
         value: ValueRef<'_>,
-        state: Option<&FoldState>,
+        state: Option<&mut FoldState>,
     ) -> Result<Option<i64>, TimeError> {
         let number = match value {
             ValueRef::Null => return Ok(None),
@@ -176,7 +176,7 @@ impl Clock {
     fn number(
         &mut self,
         number: Exact,
-        state: Option<&FoldState>,
+        state: Option<&mut FoldState>,
     ) -> Result<Option<i64>, TimeError> {
         let policy = &self.policy;
         let counted = number::counted(number, policy.unit, policy.epoch_ref, policy.frac)?;
@@ -202,7 +202,11 @@ impl Clock {
         self.bounded(at).map(Some)
     }
 
-    fn text(&mut self, text: &[u8], state: Option<&FoldState>) -> Result<Option<i64>, TimeError> {
+    fn text(
+        &mut self,
+        text: &[u8],
+        state: Option<&mut FoldState>,
+    ) -> Result<Option<i64>, TimeError> {
         let text = parse::trim(text);
         if text.is_empty() || self.policy.is_sentinel_text(text) {
             return Ok(None);
@@ -224,7 +228,7 @@ impl Clock {
     fn written(
         &mut self,
         written: &Written,
-        state: Option<&FoldState>,
+        state: Option<&mut FoldState>,
     ) -> Result<Option<i64>, TimeError> {
         if self.policy.is_sentinel_date(written.year, written.month, written.day) {
             return Ok(None);
@@ -255,7 +259,7 @@ impl Clock {
     }
 
     /// The instant of a date alone.
-    fn date(&mut self, midnight: i64, state: Option<&FoldState>) -> Result<i64, TimeError> {
+    fn date(&mut self, midnight: i64, state: Option<&mut FoldState>) -> Result<i64, TimeError> {
         match self.policy.date {
             Date::Reject => Err(TimeError::DateOnly),
             Date::Midnight => self.resolve(midnight, Wall::Naive, state),
@@ -283,7 +287,7 @@ impl Clock {
         &mut self,
         reading: i64,
         wall: Wall,
-        state: Option<&FoldState>,
+        state: Option<&mut FoldState>,
     ) -> Result<i64, TimeError> {
         let offset = match self.table(wall)?.lookup(reading) {
             Local::One { offset } => offset,

@@ -6,7 +6,7 @@
 
 mod resolve;
 
-use super::clock::{Clock, FoldState, Policy};
+use super::clock::{Clock, FoldState, Policy, TimeError};
 use super::units::Conversion;
 use super::{Reason, Refusal, cast};
 use crate::batch::{OwnedValue, Row, ValueRef};
@@ -117,7 +117,7 @@ impl Mapping {
     /// Converts one row, handing each value to `out` in the order of [`Mapping::fields`].
     ///
     /// On a refusal nothing of the row counts: the caller takes back what `out` was given, and the
-    /// state is as it was before the row.
+    /// state is as it was before the row, but for the doubt that a fold leaves.
     pub fn apply(
         &mut self,
         row: Row<'_>,
@@ -149,8 +149,15 @@ impl Mapping {
                 }
                 Err(reason) => reason,
             };
-            let stateful = self.fields.iter_mut().filter_map(|field| field.fold.as_mut());
-            stateful.zip(&self.before).for_each(|(fold, before)| fold.clone_from(before));
+            let in_doubt = (reason == Reason::Time(TimeError::Fold)).then_some(index);
+            let stateful = self.fields.iter_mut().enumerate();
+            let stateful = stateful.filter_map(|(at, field)| Some((at, field.fold.as_mut()?)));
+            for ((at, fold), before) in stateful.zip(&self.before) {
+                // A fold that cannot be told stays in doubt for the rows to come.
+                if Some(at) != in_doubt {
+                    fold.clone_from(before);
+                }
+            }
             return Err(Refusal { field: index, reason });
         }
         Ok(Outcome::Used)

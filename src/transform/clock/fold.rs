@@ -8,28 +8,29 @@
 //! 2. A slow stream, whose ticks lie L or more apart, has its own step as evidence: the reading
 //!    that continues the step wins. That is how 02:00 and 02:00 an hour later are told apart, and
 //!    the rows of one tick are counted by those of the tick before.
-//! 3. The earlier instant, unless it lies more than the jitter before `last`; then the later one,
-//!    because the clock has stepped back. If that is before `last` too, the rows are in no order:
-//!    no choice.
-//! 4. A silence longer than L before the earlier instant could hide the whole first pass: no
-//!    choice.
+//! 3. Else the instant that follows `last`: no more than the jitter before it, and no longer after
+//!    it than one and a half of the stream's steps (a minute at least). If both follow, the one on a
+//!    tick. If neither does, as after an outage or where rows are in no order: no choice.
+//! 4. Once there was no choice, there is none for the rest of that fold: what comes after a doubt
+//!    would be told from a row that is not there.
 //!
-//! Cannot know: an outage that begins in the first pass and ends in the second *behind* the reading
-//! at which it began; it is read as the shorter outage. The state is a function of the instants
-//! emitted, whatever decided them; a refused value leaves it alone.
+//! Cannot know: an outage of just the length of the fold. The state is a function of the instants
+//! emitted and of the doubts; another refused value leaves it alone.
 
 use super::civil::SECOND;
 
 /// How far rows may overtake each other.
 const JITTER: i64 = 60 * SECOND;
 /// The first byte of a stored state; another layout takes another number.
-const VERSION: u8 = 1;
-const BYTES: usize = 33;
+const VERSION: u8 = 2;
+const BYTES: usize = 49;
 
 /// What `fold=infer` remembers of the rows before.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FoldState {
     seen: Option<Seen>,
+    /// Readings whose earlier instant lies before this are in a fold that is in doubt.
+    doubt: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,11 +39,20 @@ struct Seen {
     last: i64,
     /// The first instant of the tick it belongs to: rows no more than the jitter apart.
     tick: i64,
-    /// From the tick before to this one; 0 if there was none.
+    /// From the tick before to this one, and the one before that; 0 if there was none.
     step: i64,
+    step_before: i64,
     /// Rows of this tick so far, and of the one before.
     rows: u32,
     rows_before: u32,
+}
+
+impl Seen {
+    /// The stream's own step: the shorter of the last two, as an outage makes one of them long.
+    fn usual_step(&self) -> i64 {
+        let (step, before) = (self.step.saturating_abs(), self.step_before.saturating_abs());
+        if before == 0 { step } else { step.min(before) }
+    }
 }
 
 /// One of the two instants of a reading in a fold.
@@ -54,7 +64,16 @@ pub(super) enum Choice {
 
 impl FoldState {
     /// Which instant it is, or `None` where the rows before do not prove it.
-    pub(super) fn choose(&self, earlier: i64, later: i64) -> Option<Choice> {
+    pub(super) fn choose(&mut self, earlier: i64, later: i64) -> Option<Choice> {
+        let choice = if earlier < self.doubt { None } else { self.proven(earlier, later) };
+        if choice.is_none() {
+            // Behind the end of this fold, and half a year before the next.
+            self.doubt = later.saturating_add(later - earlier);
+        }
+        choice
+    }
+
+    fn proven(&self, earlier: i64, later: i64) -> Option<Choice> {
         let seen = self.seen?;
         let length = later - earlier;
         let near = |a: i64, b: i64| a.abs_diff(b) <= JITTER.unsigned_abs();
@@ -68,18 +87,32 @@ impl FoldState {
                 return Some(Choice::Later);
             }
         }
-        let behind = seen.last.saturating_sub(JITTER);
-        if earlier >= behind {
-            let silence = earlier.saturating_sub(seen.last);
-            return (silence <= length).then_some(Choice::Earlier);
+        let step = seen.usual_step();
+        let patience = step.saturating_add(step / 2).max(JITTER);
+        let follows = |at: i64| {
+            at >= seen.last.saturating_sub(JITTER) && at <= seen.last.saturating_add(patience)
+        };
+        let on_tick = |at: i64| near(at, seen.last) || near(at, seen.tick.saturating_add(step));
+        match (follows(earlier), follows(later)) {
+            (true, false) => Some(Choice::Earlier),
+            (false, true) => Some(Choice::Later),
+            (true, true) if on_tick(earlier) && !on_tick(later) => Some(Choice::Earlier),
+            (true, true) if on_tick(later) && !on_tick(earlier) => Some(Choice::Later),
+            _ => None,
         }
-        (later >= behind).then_some(Choice::Later)
     }
 
     /// Takes note of an instant that was emitted.
     pub(super) fn note(&mut self, instant: i64) {
         let Some(seen) = &mut self.seen else {
-            let first = Seen { last: instant, tick: instant, step: 0, rows: 1, rows_before: 0 };
+            let first = Seen {
+                last: instant,
+                tick: instant,
+                step: 0,
+                step_before: 0,
+                rows: 1,
+                rows_before: 0,
+            };
             self.seen = Some(first);
             return;
         };
@@ -87,6 +120,7 @@ impl FoldState {
         if instant.abs_diff(seen.tick) <= JITTER.unsigned_abs() {
             seen.rows = seen.rows.saturating_add(1);
         } else {
+            seen.step_before = seen.step;
             seen.step = instant.saturating_sub(seen.tick);
             seen.tick = instant;
             seen.rows_before = seen.rows;
@@ -97,10 +131,15 @@ impl FoldState {
     /// For the ledger; empty before the first row.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let Some(seen) = self.seen else { return Vec::new() };
+        let seen = match self.seen {
+            Some(seen) => seen,
+            None if self.doubt == 0 => return Vec::new(),
+            // A partition that begins in a fold: the doubt is all there is.
+            None => return [&[VERSION], self.doubt.to_be_bytes().as_slice()].concat(),
+        };
         let mut bytes = Vec::with_capacity(BYTES);
         bytes.push(VERSION);
-        for instant in [seen.last, seen.tick, seen.step] {
+        for instant in [seen.last, seen.tick, seen.step, seen.step_before, self.doubt] {
             bytes.extend_from_slice(&instant.to_be_bytes());
         }
         for rows in [seen.rows, seen.rows_before] {
@@ -116,10 +155,16 @@ impl FoldState {
             return Some(FoldState::default());
         }
         let (version, rest) = bytes.split_first()?;
-        if *version != VERSION || bytes.len() != BYTES {
+        if *version != VERSION {
             return None;
         }
-        let (instants, rows) = rest.split_at_checked(24)?;
+        if let Ok(doubt) = rest.try_into() {
+            return Some(FoldState { seen: None, doubt: i64::from_be_bytes(doubt) });
+        }
+        if bytes.len() != BYTES {
+            return None;
+        }
+        let (instants, rows) = rest.split_at_checked(40)?;
         let mut instants = instants
             .chunks_exact(8)
             .filter_map(|eight| eight.try_into().ok())
@@ -130,9 +175,10 @@ impl FoldState {
             last: instants.next()?,
             tick: instants.next()?,
             step: instants.next()?,
+            step_before: instants.next()?,
             rows: rows.next()?,
             rows_before: rows.next()?,
         };
-        Some(FoldState { seen: Some(seen) })
+        Some(FoldState { seen: Some(seen), doubt: instants.next()? })
     }
 }
