@@ -210,6 +210,9 @@ pub(crate) fn server(plan: &Plan) -> anyhow::Result<Server> {
 /// Puts the ledger in place.
 pub(crate) async fn ensure_ledger(server: &Server) -> anyhow::Result<()> {
     let mut session = server.connect("millstream").await.map_err(SinkError::from)?;
+    if !ledger::exists(&session.client).await? {
+        millstream::database::migrate::forget(&session.client, "millstream").await?;
+    }
     millstream::database::migrate::up(&mut session.client, "millstream").await?;
     Ok(())
 }

@@ -163,6 +163,17 @@ pub async fn up(client: &mut Client, name: &str) -> Result<Vec<Status>, MigrateE
     applied
 }
 
+/// Notes that a set is no longer there: somebody dropped its schema by hand.
+pub async fn forget(client: &Client, name: &str) -> Result<(), MigrateError> {
+    let sql = "select to_regclass('public.migration_log') is not null";
+    if client.query_one(sql, &[]).await?.get(0) {
+        let sql = "update public.migration_log set status = 'reverted' \
+                   where migration_set = $1 and status = 'applied'";
+        client.execute(sql, &[&name]).await?;
+    }
+    Ok(())
+}
+
 async fn lock(client: &Client) -> Result<(), MigrateError> {
     let since = Instant::now();
     loop {

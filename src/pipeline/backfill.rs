@@ -97,11 +97,16 @@ pub async fn run(
     if options.fresh {
         fresh::forget(&mut control.client, plan, &resolved.jobs).await?;
     }
-    create_missing(plan, &mut control.client, &mut resolved).await?;
-    let mut partitions = Vec::new();
+    let mut streams = Vec::new();
     for job in &mut resolved.jobs {
         let how = (copy.id.as_str(), options.accept_plan_change);
-        partitions.push(register::register(&mut control.client, &plan.name, job, how).await?);
+        streams.push(register::check(&control.client, &plan.name, job, how).await?);
+    }
+    create_missing(plan, &mut control.client, &mut resolved).await?;
+    let mut partitions = Vec::new();
+    for (job, stream) in resolved.jobs.iter_mut().zip(streams) {
+        let stream = (stream, copy.id.as_str());
+        partitions.push(register::enter(&mut control.client, &plan.name, job, stream).await?);
     }
     let shared = Shared {
         server: server.clone(),

@@ -107,6 +107,7 @@ pub async fn run(shared: &Shared, job: &Job, partition: &PartitionRow) -> Result
             }
         };
         if hopeless {
+            let error = too_many(error, attempt.condemned.1.len());
             return Err(LaneError::Sink { table, error });
         }
         if shared.shutdown.requested() {
@@ -127,6 +128,16 @@ pub async fn run(shared: &Shared, job: &Job, partition: &PartitionRow) -> Result
             }
             Fault::Reject | Fault::Stop => {}
         }
+    }
+}
+
+/// One refused row is a bad row; a hundred of them say something about the table.
+fn too_many(error: SinkError, count: usize) -> SinkError {
+    match error {
+        SinkError::Row { sqlstate, message, .. } if count > CONDEMNED_MAX => {
+            SinkError::Rows { count: CONDEMNED_MAX, sqlstate, message }
+        }
+        other => other,
     }
 }
 

@@ -50,7 +50,7 @@ pub enum RegisterError {
     },
     /// Rows that were loaded are not what they were.
     #[error(
-        "{table}: rows up to key {position} were changed or deleted in the source after they were loaded \
+        "{table}: rows up to key {position} were changed, deleted or inserted in the source after they were loaded \
          ({loaded} rows then, {now} now)\n    hint: the source was replaced, or it is not append-only; nothing was \
          touched. Load it into an empty table under another pipeline name, or restore the source"
     )]
@@ -64,6 +64,28 @@ pub enum RegisterError {
         /// Rows there now.
         now: u64,
     },
+    /// Another pipeline loaded these very rows into this table.
+    #[error(
+        "{table}: the pipeline `{other}` has loaded these very rows into it already; a second name would \
+         double them\n    hint: keep the name `{other}`, or load into another table"
+    )]
+    LoadedByOthers {
+        /// Target table.
+        table: String,
+        /// The other pipeline.
+        other: String,
+    },
+    /// Rows landed, and the table is empty or missing now.
+    #[error(
+        "{table}: {landed} rows were loaded into it, and it is empty now\n    hint: restore it; or start over \
+         with --fresh, which loads everything again"
+    )]
+    TargetGone {
+        /// Target table.
+        table: String,
+        /// Rows that the ledger says landed.
+        landed: u64,
+    },
     /// The source.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -72,21 +94,61 @@ pub enum RegisterError {
     Sink(#[from] SinkError),
 }
 
-/// Finds or makes the job's stream, and its partitions as they stand.
-pub async fn register(
-    client: &mut Client,
+/// Holds a job to its stream, and writes nothing: a run that is refused leaves no trace.
+pub async fn check(
+    client: &Client,
     pipeline: &str,
     job: &mut Job,
     (copy_id, accept_plan_change): (&str, bool),
-) -> Result<Vec<PartitionRow>, RegisterError> {
+) -> Result<Option<Stream>, RegisterError> {
     let key = job.key(pipeline);
-    match ledger::find_stream(client, &key).await? {
-        None => create(client, &key, job, copy_id).await?,
-        Some(stream) => {
-            go_on(client, job, &stream, (copy_id, accept_plan_change)).await?;
-        }
+    let stream = ledger::find_stream(client, &key).await?;
+    match &stream {
+        None => check_not_loaded_by_others(client, pipeline, job).await?,
+        Some(stream) => check_stream(client, job, stream, (copy_id, accept_plan_change)).await?,
+    }
+    Ok(stream)
+}
+
+/// Makes the job's stream, or takes note that it is read from another copy now; its partitions as they
+/// stand.
+pub async fn enter(
+    client: &mut Client,
+    pipeline: &str,
+    job: &mut Job,
+    (stream, copy_id): (Option<Stream>, &str),
+) -> Result<Vec<PartitionRow>, RegisterError> {
+    match stream {
+        None => create(client, &job.key(pipeline), job, copy_id).await?,
+        Some(stream) => go_on(client, job, &stream, copy_id).await?,
     }
     Ok(ledger::partitions(client, job.stream_id).await?)
+}
+
+/// The same rows under another pipeline's name would be doubled, and the ledger would say that all is well.
+async fn check_not_loaded_by_others(
+    client: &Client,
+    pipeline: &str,
+    job: &Job,
+) -> Result<(), RegisterError> {
+    let table = job.target.name.to_string();
+    for (other, stream) in ledger::pipelines_into(client, &table).await? {
+        if other == pipeline || stream.source_id != job.source.identity {
+            continue;
+        }
+        let partitions = ledger::partitions(client, stream.id).await?;
+        let mut started = partitions.iter().filter(|partition| !partition.position.is_start());
+        let any = started.clone().next().is_some();
+        let same = started.try_fold(true, |same, partition| {
+            let (rows, sum) = digest(job, partition)?;
+            let equal = sum == partition.source_sum && rows == partition.counts.read;
+            Ok::<bool, SourceError>(same && equal)
+        })?;
+        if any && same {
+            return Err(RegisterError::LoadedByOthers { table, other });
+        }
+    }
+    Ok(())
 }
 
 async fn create(
@@ -141,7 +203,7 @@ fn cut(job: &Job) -> Result<Vec<Range>, SourceError> {
     Ok(ranges)
 }
 
-async fn go_on(
+async fn check_stream(
     client: &Client,
     job: &mut Job,
     stream: &Stream,
@@ -158,23 +220,39 @@ async fn go_on(
         });
     }
     let plan = job.canonical.join("\n");
-    if stream.strategy == Strategy::Append.name() {
-        // The planner may choose otherwise now that the table holds rows: what was chosen stands.
-        job.strategy = Strategy::Append;
+    if stream.plan != plan && !accept_plan_change {
+        let difference = difference(&stream.plan, &plan);
+        return Err(RegisterError::OtherPlan { table: table(), difference });
     }
-    if stream.plan != plan {
-        if accept_plan_change {
-            let sql = "update millstream.stream set plan = $2, columns = $3, \
-                       plan_sha256 = sha256(convert_to($2, 'UTF8')) where stream_id = $1";
-            let columns = job.column_list();
-            client.execute(sql, &[&stream.id, &plan, &columns]).await.map_err(SinkError::from)?;
-        } else {
-            let difference = difference(&stream.plan, &plan);
-            return Err(RegisterError::OtherPlan { table: table(), difference });
-        }
+    let partitions = ledger::partitions(client, job.stream_id).await?;
+    let landed: u64 = partitions.iter().map(|partition| partition.counts.made).sum();
+    if landed > 0 && job.target.empty {
+        return Err(RegisterError::TargetGone { table: job.target.name.to_string(), landed });
     }
     if stream.copy_id != copy_id {
-        check_unchanged(client, job).await?;
+        check_unchanged(job, partitions)?;
+    }
+    Ok(())
+}
+
+async fn go_on(
+    client: &Client,
+    job: &mut Job,
+    stream: &Stream,
+    copy_id: &str,
+) -> Result<(), RegisterError> {
+    if stream.strategy == Strategy::Append.name() {
+        // What was chosen when the first row came stands.
+        job.strategy = Strategy::Append;
+    }
+    let plan = job.canonical.join("\n");
+    if stream.plan != plan {
+        let sql = "update millstream.stream set plan = $2, columns = $3, \
+                   plan_sha256 = sha256(convert_to($2, 'UTF8')) where stream_id = $1";
+        let columns = job.column_list();
+        client.execute(sql, &[&stream.id, &plan, &columns]).await.map_err(SinkError::from)?;
+    }
+    if stream.copy_id != copy_id {
         // The tail is open: rows may have been appended.
         let sql = "with moved as (update millstream.stream set copy_id = $2 where stream_id = $1) \
                    update millstream.partition set done = false \
@@ -195,8 +273,7 @@ fn difference(before: &str, now: &str) -> String {
 }
 
 /// Reads what was loaded once more from the new copy and compares the hash of the raw rows.
-async fn check_unchanged(client: &Client, job: &Job) -> Result<(), RegisterError> {
-    let partitions = ledger::partitions(client, job.stream_id).await?;
+fn check_unchanged(job: &Job, partitions: Vec<PartitionRow>) -> Result<(), RegisterError> {
     for partition in partitions.into_iter().filter(|partition| !partition.position.is_start()) {
         // Nothing else runs yet: blocking here blocks nobody.
         let (now, sum) = digest(job, &partition)?;

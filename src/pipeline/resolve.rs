@@ -134,6 +134,11 @@ impl Table<'_> {
             Some(target) => (target, Vec::new()),
             None if plan.target.create => {
                 let target = propose::target(table, &source, file, problems)?;
+                if table.hypertable.is_some() && !resolved.has_timescale {
+                    let message = format!("{} is made a plain table", table.to);
+                    let hint = "this database has no TimescaleDB: create extension timescaledb";
+                    problems.warn(table.place, &table.key, message, hint);
+                }
                 let hypertable = table.hypertable.as_ref().filter(|_| resolved.has_timescale);
                 let statements = create::statements(&target, hypertable);
                 (target, statements)

@@ -116,6 +116,10 @@ fn tell(report: &mut Report, plan: &Plan, outcome: &Outcome, (open, read): (u64,
         report.outcome = "unpaid".to_owned();
         report.note(format!("owed: {line}; the next command tries again"));
     }
+    if open > 0 && plan.limits.rejected.accepts(open, read) {
+        let file = plan.file.display();
+        report.note(format!("{open} rows are set aside: `millstream dead-letter list {file}`"));
+    }
     if !plan.limits.rejected.accepts(open, read) {
         report.outcome = "rejected".to_owned();
         report.note(format!(
@@ -239,8 +243,15 @@ pub fn of_verification(plan: &Plan, verified: &[Verified]) -> Report {
     }
     report.tables.push(tables);
     report.tables.push(differences);
+    let source_alone = verified.iter().all(|table| table.holds() || table.method == "source");
     if verified.iter().all(Verified::holds) {
         report.note("verified: the tables hold what was sent, every row and every compared column");
+    } else if source_alone {
+        report.outcome = "differs".to_owned();
+        report.note(
+            "the tables hold what was sent, but the SOURCE is no longer what it was: rows that were loaded \
+             have changed there",
+        );
     } else {
         report.outcome = "differs".to_owned();
         report.note(

@@ -304,6 +304,27 @@ pub async fn streams_into(client: &Client, target_table: &str) -> Result<Vec<Str
     Ok(streams)
 }
 
+/// Pipelines, with their streams, that go into a table; replays left out.
+pub async fn pipelines_into(
+    client: &Client,
+    target_table: &str,
+) -> Result<Vec<(String, Stream)>, SinkError> {
+    let sql = "select pipeline, source_table from millstream.stream \
+               where target_table = $1 and kind = 'pipeline' order by stream_id";
+    let mut found = Vec::new();
+    for row in client.query(sql, &[&target_table]).await? {
+        let key = StreamKey {
+            pipeline: row.get(0),
+            source_table: row.get(1),
+            target_table: target_table.to_owned(),
+            kind: "pipeline",
+        };
+        let stream = find_stream(client, &key).await?;
+        found.extend(stream.map(|stream| (key.pipeline, stream)));
+    }
+    Ok(found)
+}
+
 /// Sums by bucket over every stream that goes into a table: what the table must hold.
 pub async fn expected(client: &Client, target_table: &str) -> Result<Buckets, SinkError> {
     let sql = "select b.bucket, b.n, b.sum from millstream.bucket b \

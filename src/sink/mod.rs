@@ -87,6 +87,19 @@ pub enum SinkError {
         /// Column, if the server names it.
         column: Option<String>,
     },
+    /// The server refuses one row after the other.
+    #[error(
+        "the server refuses more than {count} rows in a row, the last with {sqlstate}: {message}; look at \
+         the constraint, or set strategy = \"upsert\" if rows of a key replace each other"
+    )]
+    Rows {
+        /// Rows refused at one cursor.
+        count: usize,
+        /// SQLSTATE of the last one.
+        sqlstate: String,
+        /// The server's message.
+        message: String,
+    },
     /// COPY landed another number of rows than was sent.
     #[error("{sent} rows were sent, {landed} landed: a trigger or rule on the table drops rows")]
     Count {
@@ -95,8 +108,8 @@ pub enum SinkError {
         /// Rows that COPY says landed.
         landed: u64,
     },
-    /// What the ledger holds cannot be.
-    #[error("the ledger is damaged: {0}")]
+    /// What the ledger holds does not go with what was asked.
+    #[error("{0}")]
     Ledger(String),
 }
 
@@ -122,7 +135,11 @@ impl SinkError {
                 fault::classify(sqlstate.as_deref(), false)
             }
             Self::Row { .. } => Fault::Reject,
-            Self::Session(_) | Self::Fenced | Self::Count { .. } | Self::Ledger(_) => Fault::Stop,
+            Self::Session(_)
+            | Self::Fenced
+            | Self::Rows { .. }
+            | Self::Count { .. }
+            | Self::Ledger(_) => Fault::Stop,
         }
     }
 

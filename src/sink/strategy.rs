@@ -46,18 +46,13 @@ pub fn choose(
             target.name,
             key.join(", ")
         )),
-        StrategyChoice::Auto if target.empty || key.is_empty() => {
-            let reason = match (target.empty, target.hypertable.is_some()) {
+        StrategyChoice::Auto => {
+            let reason = match (target.empty, key.is_empty()) {
                 (true, _) => "the target is empty",
-                (false, true) => "a hypertable without a key: the ledger keeps it exact",
-                (false, false) => "no key to meet: the ledger keeps it exact",
+                (false, true) => "no key to meet: the ledger keeps it exact",
+                (false, false) => "a row whose key is there already is set aside, not overwritten",
             };
             Ok((Strategy::Append, reason.to_owned()))
         }
-        StrategyChoice::Auto if target.hypertable.is_none() && key_is_written => {
-            let reason = "a keyed table that holds rows already".to_owned();
-            Ok((Strategy::Upsert { key: key.clone() }, reason))
-        }
-        StrategyChoice::Auto => Ok((Strategy::Append, "a hypertable is appended to".to_owned())),
     }
 }

@@ -1,4 +1,7 @@
 //! Sends open dead letters through the pipeline again.
+//!
+//! Always appended, also where the pipeline upserts: a row that was mended late must not replace one that
+//! came after it. A key that is there already keeps the letter where it is.
 
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -15,6 +18,7 @@ use crate::schema::Selection;
 use crate::sink::fingerprint::Buckets;
 use crate::sink::ledger::{self, StreamKey};
 use crate::sink::session::Server;
+use crate::sink::strategy::Strategy;
 use crate::sink::timescale::TimescaleSink;
 use crate::sink::{Sink as _, SinkError, reject};
 
@@ -93,11 +97,21 @@ async fn open_letters(
         if !edits.only.is_empty() && !edits.only.contains(&id) {
             continue;
         }
-        if let Some(edited) = edits.rows.get(&id) {
-            original = edited.clone();
+        let edited = edits.rows.get(&id).and_then(Value::as_object).into_iter().flatten();
+        let edited = edited.map(|(name, value)| (name.clone(), value.clone()));
+        let edited: Vec<(String, Value)> = edited.chain(edits.set.iter().cloned()).collect();
+        let known = |name: &String| {
+            name == "$conditions"
+                || selection.key.contains(name)
+                || selection.columns.contains(name)
+        };
+        if let Some((unknown, _)) = edited.iter().find(|(name, _)| !known(name)) {
+            kept.push((id, format!("the source has no column `{unknown}`")));
+            continue;
         }
+        // What an edit does not name stays as it was.
         if let Value::Object(values) = &mut original {
-            values.extend(edits.set.iter().cloned());
+            values.extend(edited);
         }
         match cells(&selection, &original) {
             Ok(cells) => letters.push(Letter { id, cells }),
@@ -159,7 +173,8 @@ async fn replay_table(
         }
         let Some(mut encoded) = worker.finish(true) else { break };
         encoded.replayed = letters.iter().map(|letter| letter.id).collect();
-        let mut sink = TimescaleSink::open(session, claim, &job.destination, &job.strategy).await?;
+        let mut sink =
+            TimescaleSink::open(session, claim, &job.destination, &Strategy::Append).await?;
         match sink.write(&encoded).await {
             Ok(()) => return Ok(letters.len()),
             Err(SinkError::Row { row, sqlstate, message, .. }) => {
