@@ -71,6 +71,16 @@ impl OwnedValue {
     }
 }
 
+impl OwnedValue {
+    /// Bytes of text or blob.
+    pub fn byte_count(&self) -> usize {
+        match self {
+            Self::Text(bytes) | Self::Blob(bytes) => bytes.len(),
+            Self::Null | Self::Integer(_) | Self::Real(_) => 8,
+        }
+    }
+}
+
 impl From<ValueRef<'_>> for OwnedValue {
     fn from(value: ValueRef<'_>) -> Self {
         match value {

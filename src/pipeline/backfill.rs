@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use tokio_postgres::Client;
 
 use super::failure::RunError;
@@ -17,6 +18,7 @@ use crate::batch::Counts;
 use crate::config::plan::{Finding, Plan};
 use crate::fault::Fault;
 use crate::observe::progress::Progress;
+use crate::schema::TableName;
 use crate::sink::ledger::PartitionRow;
 use crate::sink::session::{Server, Session};
 use crate::sink::{SinkError, catalog, debt, ledger};
@@ -71,7 +73,9 @@ fn state_folder(plan: &Plan, ledger_id: &str) -> PathBuf {
     let safe = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
     let name: String = plan.name.chars().map(safe).collect();
     let ledger: String = ledger_id.chars().take(8).collect();
-    plan.state_dir.join(format!("{name}-{ledger}"))
+    // Two names may look alike once they are safe.
+    let digest = crate::batch::hex(&Sha256::digest(plan.name.as_bytes()));
+    plan.state_dir.join(format!("{name}-{}-{ledger}", digest.get(..8).unwrap_or_default()))
 }
 
 /// Before the first run: whether the plan fits at all, so that a wrong one leaves no trace.
@@ -92,7 +96,7 @@ pub async fn run(
 ) -> Result<Outcome, RunError> {
     let mut control = server.connect("millstream control").await.map_err(SinkError::from)?;
     lock(&control.client, &plan.name).await?;
-    let (copy, notes) = take_copy(plan, &control.client, progress).await?;
+    let (copy, notes) = take_copy(plan, &control.client, (progress, options.fresh)).await?;
     let mut resolved = resolve::resolve(plan, &control.client, &copy.path, options.window).await?;
     if options.fresh {
         fresh::forget(&mut control.client, plan, &resolved.jobs).await?;
@@ -112,7 +116,7 @@ pub async fn run(
         server: server.clone(),
         shutdown: shutdown.clone(),
         progress: Arc::clone(progress),
-        owner: format!("pid {}", std::process::id()),
+        owner: format!("pid {} {:08x}", std::process::id(), fastrand::u32(..)),
         batch_rows: plan.limits.batch_rows,
     };
     let left: u64 =
@@ -173,10 +177,14 @@ async fn lock(client: &Client, pipeline: &str) -> Result<(), RunError> {
 async fn take_copy(
     plan: &Plan,
     client: &Client,
-    progress: &Arc<Progress>,
+    (progress, fresh): (&Arc<Progress>, bool),
 ) -> Result<(Copy, CopyNotes), RunError> {
     let path = plan.source.path();
-    let unfinished = ledger::unfinished_copy(client, &plan.name).await?;
+    // Starting over means starting from the source as it is now.
+    let unfinished = match fresh {
+        true => None,
+        false => ledger::unfinished_copy(client, &plan.name).await?,
+    };
     let mebibytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len()) >> 20;
     progress.stage(&format!("copying the source, {mebibytes} MiB"));
     let folder = state_folder(plan, &ledger::id(client).await?);
@@ -281,7 +289,7 @@ async fn settle(
     let client = &session.client;
     failpoint::hit("before_settle");
     if !outcome.stopped {
-        outcome.unpaid = pay_debts(client, progress).await?;
+        outcome.unpaid = pay_debts(client, progress, &outcome.resolved.jobs).await?;
     }
     for job in &outcome.resolved.jobs {
         let partitions = ledger::partitions(client, job.stream_id).await?;
@@ -318,10 +326,16 @@ async fn look_for(
     }
 }
 
-/// Pays what is owed in this database; names what could not be paid.
-pub async fn pay_debts(client: &Client, progress: &Progress) -> Result<Vec<String>, SinkError> {
+/// Pays what is owed on the tables of this run; names what could not be paid. Another pipeline may be
+/// loading its own tables at this very moment: their debts are its business.
+async fn pay_debts(
+    client: &Client,
+    progress: &Progress,
+    jobs: &[Job],
+) -> Result<Vec<String>, SinkError> {
     let mut unpaid = Vec::new();
-    for owed in debt::owed(client).await? {
+    let ours = |table: &TableName| jobs.iter().any(|job| job.target.name == *table);
+    for owed in debt::owed(client).await?.into_iter().filter(|owed| ours(&owed.table)) {
         progress.stage("building indexes");
         failpoint::hit("before_debt");
         if let Err(error) = debt::pay(client, &owed).await {

@@ -74,6 +74,8 @@ pub struct Shared {
 /// What one attempt learns for the next.
 struct Attempt {
     batch_rows: usize,
+    /// The epoch of the attempt before.
+    epoch: Option<i64>,
     /// Rows refused by the server, and the cursor their numbers count from.
     condemned: (Position, Condemned),
     failures: u32,
@@ -84,6 +86,7 @@ struct Attempt {
 pub async fn run(shared: &Shared, job: &Job, partition: &PartitionRow) -> Result<End, LaneError> {
     let mut attempt = Attempt {
         batch_rows: shared.batch_rows,
+        epoch: None,
         condemned: (Position::default(), Condemned::new()),
         failures: 0,
         last_progress: Instant::now(),
@@ -149,7 +152,8 @@ async fn run_once(
 ) -> Result<End, LaneError> {
     let table = || job.target.name.to_string();
     let sink_error = |error| LaneError::Sink { table: table(), error };
-    let claim = claim(shared, job, partition).await.map_err(sink_error)?;
+    let claim = claim(shared, job, (partition, attempt.epoch)).await.map_err(sink_error)?;
+    attempt.epoch = Some(claim.epoch);
     let session = shared.server.connect(&application_name(&claim)).await;
     let session = session.map_err(|error| sink_error(error.into()))?;
     if attempt.condemned.0 != claim.position {
@@ -187,7 +191,11 @@ async fn run_once(
     read
 }
 
-async fn claim(shared: &Shared, job: &Job, part: &PartitionRow) -> Result<Claim, SinkError> {
+async fn claim(
+    shared: &Shared,
+    job: &Job,
+    (part, epoch): (&PartitionRow, Option<i64>),
+) -> Result<Claim, SinkError> {
     let session = shared.server.connect("millstream").await?;
     // An older owner's session may hang in a lock or on a dead line, and hold the cursor's row. The
     // fence does not depend on its end, only our patience does.
@@ -197,7 +205,8 @@ async fn claim(shared: &Shared, job: &Job, part: &PartitionRow) -> Result<Claim,
     let family = format!("ms/{}/{}/%", job.stream_id, part.part);
     session.client.query(sql, &[&family]).await?;
     session.client.batch_execute("set lock_timeout = '30s'").await?;
-    ledger::claim(&session.client, job.stream_id, part.part, &shared.owner).await
+    let by = (shared.owner.as_str(), epoch);
+    ledger::claim(&session.client, job.stream_id, part.part, by).await
 }
 
 /// Short: the server cuts it at 63 bytes, and two names cut alike would end the wrong session.

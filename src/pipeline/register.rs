@@ -48,6 +48,19 @@ pub enum RegisterError {
         /// Lines that came and went.
         difference: String,
     },
+    /// Other columns are written than before: the sums of old and new rows would not add up.
+    #[error(
+        "{table}: other columns are written than for the rows already loaded\n  loaded: {loaded}\n  now:    {now}\n    \
+         hint: undo the change, or load into another table under another pipeline name"
+    )]
+    OtherColumns {
+        /// Source table.
+        table: String,
+        /// Columns in the ledger.
+        loaded: String,
+        /// Columns now.
+        now: String,
+    },
     /// Rows that were loaded are not what they were.
     #[error(
         "{table}: rows up to key {position} were changed, deleted or inserted in the source after they were loaded \
@@ -182,7 +195,9 @@ async fn create(
 /// Ranges of about equal width; the first and the last are open, so that nothing can fall outside.
 fn cut(job: &Job) -> Result<Vec<Range>, SourceError> {
     let whole = vec![Range::default()];
-    if !job.source.by_rowid || job.stateful {
+    // Of an upsert's rows the last one wins: they have to come in one order.
+    let ordered = job.stateful || matches!(job.strategy, Strategy::Upsert { .. });
+    if !job.source.by_rowid || ordered {
         return Ok(whole);
     }
     let connection = sqlite::open(&job.source_file)?;
@@ -220,6 +235,10 @@ async fn check_stream(
         });
     }
     let plan = job.canonical.join("\n");
+    if stream.columns != job.column_list() {
+        let loaded = stream.columns.clone();
+        return Err(RegisterError::OtherColumns { table: table(), loaded, now: job.column_list() });
+    }
     if stream.plan != plan && !accept_plan_change {
         let difference = difference(&stream.plan, &plan);
         return Err(RegisterError::OtherPlan { table: table(), difference });
@@ -241,16 +260,16 @@ async fn go_on(
     stream: &Stream,
     copy_id: &str,
 ) -> Result<(), RegisterError> {
-    if stream.strategy == Strategy::Append.name() {
-        // What was chosen when the first row came stands.
-        job.strategy = Strategy::Append;
-    }
+    // What was chosen when the first row came stands.
+    job.strategy = match stream.strategy == Strategy::Append.name() {
+        true => Strategy::Append,
+        false => Strategy::Upsert { key: job.target.primary_key.clone() },
+    };
     let plan = job.canonical.join("\n");
     if stream.plan != plan {
-        let sql = "update millstream.stream set plan = $2, columns = $3, \
+        let sql = "update millstream.stream set plan = $2, \
                    plan_sha256 = sha256(convert_to($2, 'UTF8')) where stream_id = $1";
-        let columns = job.column_list();
-        client.execute(sql, &[&stream.id, &plan, &columns]).await.map_err(SinkError::from)?;
+        client.execute(sql, &[&stream.id, &plan]).await.map_err(SinkError::from)?;
     }
     if stream.copy_id != copy_id {
         // The tail is open: rows may have been appended.
@@ -274,7 +293,7 @@ fn difference(before: &str, now: &str) -> String {
 
 /// Reads what was loaded once more from the new copy and compares the hash of the raw rows.
 fn check_unchanged(job: &Job, partitions: Vec<PartitionRow>) -> Result<(), RegisterError> {
-    for partition in partitions.into_iter().filter(|partition| !partition.position.is_start()) {
+    for partition in partitions.into_iter().filter(|part| part.done || !part.position.is_start()) {
         // Nothing else runs yet: blocking here blocks nobody.
         let (now, sum) = digest(job, &partition)?;
         if sum != partition.source_sum || now != partition.counts.read {
@@ -290,7 +309,13 @@ fn check_unchanged(job: &Job, partitions: Vec<PartitionRow>) -> Result<(), Regis
 }
 
 fn digest(job: &Job, partition: &PartitionRow) -> Result<(u64, u128), SourceError> {
-    let range = Range { after: partition.after.clone(), through: partition.position.clone() };
+    // A finished closed range is looked at to its end: a row that came in behind its last one counts.
+    let closed = partition.done && !partition.through.is_start();
+    let through = if closed { &partition.through } else { &partition.position };
+    if through.is_start() {
+        return Ok((0, 0));
+    }
+    let range = Range { after: partition.after.clone(), through: through.clone() };
     let selection = job.mapping().selection;
     let columns = selection.key.len() + selection.columns.len();
     let (mut rows, mut sum, mut scratch) = (0_u64, 0_u128, Vec::new());

@@ -109,11 +109,11 @@ fn tell(report: &mut Report, plan: &Plan, outcome: &Outcome, (open, read): (u64,
     if balance.is_empty() {
         report.note("balance: every row read is accounted for, and every row made has landed");
     } else {
-        report.outcome = "unbalanced".to_owned();
+        worsen(report, "unbalanced");
         balance.iter().for_each(|line| report.note(format!("BALANCE: {line}")));
     }
     for line in &outcome.unpaid {
-        report.outcome = "unpaid".to_owned();
+        worsen(report, "unpaid");
         report.note(format!("owed: {line}; the next command tries again"));
     }
     if open > 0 && plan.limits.rejected.accepts(open, read) {
@@ -121,7 +121,7 @@ fn tell(report: &mut Report, plan: &Plan, outcome: &Outcome, (open, read): (u64,
         report.note(format!("{open} rows are set aside: `millstream dead-letter list {file}`"));
     }
     if !plan.limits.rejected.accepts(open, read) {
-        report.outcome = "rejected".to_owned();
+        worsen(report, "rejected");
         report.note(format!(
             "{open} rows are set aside, more than [limits] rejected allows; `millstream dead-letter list {}` \
              shows them, `dead-letter replay` loads them after a fix",
@@ -129,8 +129,17 @@ fn tell(report: &mut Report, plan: &Plan, outcome: &Outcome, (open, read): (u64,
         ));
     }
     if outcome.stopped {
-        report.outcome = "stopped".to_owned();
+        worsen(report, "stopped");
         report.note("stopped on request; the same command goes on from here");
+    }
+}
+
+/// The worst thing that happened names the outcome.
+fn worsen(report: &mut Report, outcome: &str) {
+    const BAD_TO_WORSE: [&str; 5] = ["done", "unpaid", "rejected", "stopped", "unbalanced"];
+    let rank = |name: &str| BAD_TO_WORSE.iter().position(|known| *known == name);
+    if rank(outcome) > rank(&report.outcome) {
+        report.outcome = outcome.to_owned();
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 
-use crate::batch::{Batch, Counts, Position, Row};
+use crate::batch::{Batch, Counts, OwnedValue, Position, Row};
 use crate::schema::{PgType, Selection};
 use crate::sink::fingerprint::{Buckets, Fingerprinter, Sum};
 use crate::sink::ledger::Claim;
@@ -59,6 +59,7 @@ struct Open {
     origins: Vec<u32>,
     counts: Counts,
     dead_letters: Vec<DeadLetter>,
+    dead_bytes: usize,
     touched: BTreeSet<i64>,
     position: Position,
 }
@@ -70,6 +71,7 @@ impl Open {
             origins: Vec::new(),
             counts: Counts::default(),
             dead_letters: Vec::new(),
+            dead_bytes: 0,
             touched: BTreeSet::new(),
             position,
         }
@@ -130,7 +132,8 @@ impl Worker {
             self.row(row);
             let full = self.open.counts.read >= as_u64(self.batch_rows)
                 || self.open.copy.len() >= BATCH_BYTES_MAX
-                || self.open.dead_letters.len() >= DEAD_LETTERS_MAX;
+                || self.open.dead_letters.len() >= DEAD_LETTERS_MAX
+                || self.open.dead_bytes >= BATCH_BYTES_MAX;
             if full || index == last {
                 self.open.position = row.position();
             }
@@ -189,8 +192,9 @@ impl Worker {
 
     fn keep(&mut self, start: usize, origin: u64) {
         let tuple = self.open.copy.get(start + 2..).unwrap_or_default();
-        // Our own encoder wrote the tuple: it can be walked.
-        let (bucket, hash) = self.fingerprinter.row(tuple).unwrap_or_default();
+        let hashed = self.fingerprinter.row(tuple);
+        let (bucket, hash) =
+            hashed.expect("our own encoder wrote the tuple, and cast checked its JSON");
         if self.latest.0 != bucket {
             self.settle_latest();
             self.latest.0 = bucket;
@@ -221,7 +225,9 @@ impl Worker {
         let names = key.iter().chain(columns).map(String::as_str).enumerate();
         let values = names.map(|(index, name)| (name, row.get(index)));
         let first = key.len() + columns.len();
-        let conditions: Vec<_> = (0..conditions.len()).map(|at| row.get(first + at)).collect();
+        let conditions = conditions.iter().enumerate();
+        let conditions: Vec<_> =
+            conditions.map(|(at, sql)| (sql.as_str(), row.get(first + at))).collect();
         let fields = &self.mapping.fields;
         let field = fields.iter().find(|field| Some(&field.column) == column.as_ref());
         let source_column = field.and_then(|field| field.from.clone());
@@ -234,6 +240,8 @@ impl Worker {
             column,
             original: original(values, &conditions),
         });
+        self.open.dead_bytes +=
+            (0..first).map(|at| OwnedValue::from(row.get(at)).byte_count()).sum::<usize>();
         self.open.counts.rejected += 1;
     }
 

@@ -22,7 +22,8 @@ const COLUMNS: &str = "select a.attname, \
 const INDEXES: &str = "select c.relname::text, pg_get_indexdef(i.indexrelid), i.indisunique, \
     i.indisprimary, array(select a.attname::text from unnest(i.indkey) with ordinality k(num, at) \
         join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.num order by k.at) \
-    from pg_index i join pg_class c on c.oid = i.indexrelid where i.indrelid = $1 order by 1";
+    from pg_index i join pg_class c on c.oid = i.indexrelid where i.indrelid = $1 and not exists \
+        (select from pg_constraint x where x.conindid = i.indexrelid and x.contype = 'x') order by 1";
 
 const FOREIGN_KEYS: &str = "select c.conname::text, n.nspname::text, r.relname::text, \
     c.convalidated, pg_get_constraintdef(c.oid), \

@@ -256,16 +256,20 @@ pub async fn partitions(client: &Client, stream_id: i64) -> Result<Vec<Partition
 }
 
 /// Takes a partition over: whoever had it before can no longer commit. State is read after that.
+///
+/// A lane that starts again gives the epoch it had: if somebody else claimed since, it is fenced off. Its
+/// own claim whose answer was lost is known by the owner's name.
 pub async fn claim(
     client: &Client,
     stream_id: i64,
     part: i32,
-    owner: &str,
+    (owner, epoch): (&str, Option<i64>),
 ) -> Result<Claim, SinkError> {
     let sql = "update millstream.partition set epoch = epoch + 1, owner = $3 \
                where stream_id = $1 and part = $2 \
+               and ($4::bigint is null or epoch = $4 or owner = $3) \
                returning epoch, version, position, source_sum";
-    let row = client.query_opt(sql, &[&stream_id, &part, &owner]).await?;
+    let row = client.query_opt(sql, &[&stream_id, &part, &owner, &epoch]).await?;
     let row = row.ok_or(SinkError::Fenced)?;
     let buckets = buckets(client, stream_id, part).await?;
     let sql = "select key, value from millstream.state where stream_id = $1 and part = $2";

@@ -87,6 +87,9 @@ pub enum SinkError {
         /// Column, if the server names it.
         column: Option<String>,
     },
+    /// A refusal that did not come again when the row was looked for.
+    #[error("a row was refused, and then it was not")]
+    Vanished,
     /// The server refuses one row after the other.
     #[error(
         "the server refuses more than {count} rows in a row, the last with {sqlstate}: {message}; look at \
@@ -135,6 +138,7 @@ impl SinkError {
                 fault::classify(sqlstate.as_deref(), false)
             }
             Self::Row { .. } => Fault::Reject,
+            Self::Vanished => Fault::Restart,
             Self::Session(_)
             | Self::Fenced
             | Self::Rows { .. }

@@ -29,13 +29,13 @@ pub struct DeadLetter {
 /// The row as read. Conditions of the file, which only the source can evaluate, are kept as `$conditions`.
 pub fn original<'a>(
     columns: impl Iterator<Item = (&'a str, ValueRef<'a>)>,
-    conditions: &[ValueRef<'_>],
+    conditions: &[(&str, ValueRef<'_>)],
 ) -> Value {
     let mut row: Map<String, Value> =
         columns.map(|(name, value)| (name.to_owned(), to_json(value))).collect();
     if !conditions.is_empty() {
-        let values = conditions.iter().map(|value| to_json(*value)).collect();
-        row.insert("$conditions".to_owned(), Value::Array(values));
+        let values = conditions.iter().map(|(sql, value)| ((*sql).to_owned(), to_json(*value)));
+        row.insert("$conditions".to_owned(), Value::Object(values.collect()));
     }
     Value::Object(row)
 }

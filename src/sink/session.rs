@@ -144,13 +144,15 @@ async fn drive<F: Future<Output = Result<(), tokio_postgres::Error>>>(connection
 }
 
 fn is_local(config: &Config) -> bool {
-    config.get_hosts().iter().all(|host| match host {
-        Host::Unix(_) => true,
-        Host::Tcp(name) => {
-            name == "localhost"
-                || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
-    })
+    let addresses_are_local = config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
+    addresses_are_local
+        && config.get_hosts().iter().all(|host| match host {
+            Host::Unix(_) => true,
+            Host::Tcp(name) => {
+                name == "localhost"
+                    || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+            }
+        })
 }
 
 fn tls(root_certificate: Option<&str>) -> Result<rustls::ClientConfig, SessionError> {

@@ -292,11 +292,15 @@ impl TimescaleSink {
                 high = middle;
             }
         }
+        if self.fits(tuples.get(..=low).unwrap_or_default()).await? {
+            return Err(SinkError::Vanished);
+        }
         Ok(low)
     }
 
     async fn fits(&self, tuples: &[Bytes]) -> Result<bool, SinkError> {
-        self.client().batch_execute("rollback; begin; set constraints all immediate").await?;
+        self.client().batch_execute("rollback").await?;
+        self.client().batch_execute(BEGIN).await?;
         let sink = self.client().copy_in::<_, Bytes>(&self.statements.copy).await?;
         futures_util::pin_mut!(sink);
         let mut parts = vec![Bytes::from_static(super::copy::HEADER)];

@@ -13,6 +13,8 @@ use crate::schema::{PgType, Selection, quote};
 /// Windows spread over the table, and rows in each.
 const WINDOWS: i64 = 40;
 const WINDOW_ROWS: i64 = 500;
+/// Rows with pictures in them: the sample ends early.
+const BYTES_MAX: usize = 32 << 20;
 
 /// Some rows of a table, as a selection sees them: from all over it, the newest among them.
 pub fn sample(
@@ -22,8 +24,11 @@ pub fn sample(
 ) -> Result<Vec<Batch>, SourceError> {
     let connection = sqlite::open(file)?;
     let mut source = SqliteSource::open(file, table, selection)?;
-    let mut batches = Vec::new();
+    let mut batches: Vec<Batch> = Vec::new();
     for (range, rows_max) in windows(&connection, table)? {
+        if batches.iter().map(Batch::byte_count).sum::<usize>() > BYTES_MAX {
+            break;
+        }
         let mut rows = 0;
         let mut emit = |batch: Batch| {
             rows += batch.row_count();

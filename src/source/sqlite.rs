@@ -147,7 +147,7 @@ impl Source for SqliteSource {
         let from = if position.is_start() { &range.after } else { position };
         let (lower, upper) = (self.key(from)?, self.key(&range.through)?);
         let sql = self.sql(!lower.is_empty(), !upper.is_empty());
-        let bounds = rusqlite::params_from_iter(lower.iter().chain(&upper).map(to_sql));
+        let bounds = rusqlite::params_from_iter(lower.iter().chain(&upper).map(Bound));
         let mut statement = self.connection.prepare_cached(&sql).map_err(|e| self.broken(e))?;
         let mut rows = statement.query(bounds).map_err(|e| self.broken(e))?;
         let (width, key_width) = (self.selection.width(), self.selection.key.len());
@@ -185,15 +185,18 @@ pub(crate) fn from_sql(value: SqlValue<'_>) -> ValueRef<'_> {
     }
 }
 
-fn to_sql(value: &OwnedValue) -> rusqlite::types::Value {
-    use rusqlite::types::Value;
-    match value {
-        OwnedValue::Null => Value::Null,
-        OwnedValue::Integer(number) => Value::Integer(*number),
-        OwnedValue::Real(number) => Value::Real(*number),
-        // A key with invalid UTF-8 would not be found again; `catalog` refuses such keys.
-        OwnedValue::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
-        OwnedValue::Blob(bytes) => Value::Blob(bytes.clone()),
+/// A key as it was read, byte for byte: text need not be UTF-8.
+struct Bound<'a>(&'a OwnedValue);
+
+impl rusqlite::ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        Ok(rusqlite::types::ToSqlOutput::Borrowed(match self.0 {
+            OwnedValue::Null => SqlValue::Null,
+            OwnedValue::Integer(number) => SqlValue::Integer(*number),
+            OwnedValue::Real(number) => SqlValue::Real(*number),
+            OwnedValue::Text(bytes) => SqlValue::Text(bytes),
+            OwnedValue::Blob(bytes) => SqlValue::Blob(bytes),
+        }))
     }
 }
 

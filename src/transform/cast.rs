@@ -147,6 +147,9 @@ fn single(value: ValueRef<'_>) -> Result<Datum<'static>, Reason> {
 fn json<'a>(value: ValueRef<'a>, binary: bool) -> Result<Datum<'a>, Reason> {
     let text = text(value)?;
     serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|_| Reason::BadJson)?;
+    if nests_too_deep(&text) {
+        return Err(Reason::BadJson);
+    }
     if !binary {
         return Ok(Datum::Text(text));
     }
@@ -158,6 +161,16 @@ fn json<'a>(value: ValueRef<'a>, binary: bool) -> Result<Datum<'a>, Reason> {
         }
     }
     Ok(Datum::Jsonb(text))
+}
+
+/// `verify` parses what landed, and its parser stops at 128 levels; brackets in strings count, too,
+/// which errs on the side of a dead letter.
+fn nests_too_deep(text: &str) -> bool {
+    let mut depth = 0_i32;
+    text.bytes().any(|byte| {
+        depth += i32::from(matches!(byte, b'[' | b'{')) - i32::from(matches!(byte, b']' | b'}'));
+        depth > 120
+    })
 }
 
 fn escapes_nul(text: &str) -> bool {

@@ -136,14 +136,12 @@ impl Mapping {
             };
             let reason = match meaning.read(row, &field.ty, field.fold.as_mut()) {
                 Ok(Datum::Null) if field.not_null => Reason::NotNull,
-                Ok(Datum::Timestamp(us))
-                    if self.window.is_some_and(|(timed, from, to)| {
-                        timed == index && (us < from || us >= to)
-                    }) =>
-                {
-                    return Ok(Outcome::Filtered);
-                }
                 Ok(datum) => {
+                    if let Some((_, from, to)) = self.window.filter(|(timed, ..)| *timed == index)
+                        && instant_of(&datum).is_some_and(|us| us < from || us >= to)
+                    {
+                        return Ok(Outcome::Filtered);
+                    }
                     out(&field.ty, datum);
                     continue;
                 }
@@ -302,6 +300,15 @@ fn converted(conversion: Conversion, value: ValueRef<'_>) -> Result<ValueRef<'_>
     match cast::cast(value, &PgType::Float8)? {
         Datum::Float8(number) => Ok(ValueRef::Real(conversion.apply(number))),
         _ => Err(Reason::WrongClass),
+    }
+}
+
+/// Microseconds since 2000 of a time, the first one of a date.
+fn instant_of(datum: &Datum<'_>) -> Option<i64> {
+    match datum {
+        Datum::Timestamp(us) => Some(*us),
+        Datum::Date(days) => i64::from(*days).checked_mul(86_400_000_000),
+        _ => None,
     }
 }
 

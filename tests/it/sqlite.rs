@@ -200,7 +200,7 @@ fn rows_that_changed_below_the_tail_are_refused() {
         scene.backfill().ends(0);
         scene.source(&format!("{change}; insert into log values (6000, 'tail')"));
         let told = is_refused(&scene);
-        assert!(told.contains("changed or deleted in the source"), "{change}: {told}");
+        assert!(told.contains("changed, deleted or inserted in the source"), "{change}: {told}");
         assert_eq!(lines(&scene), 5_000);
     }
 }
@@ -213,7 +213,7 @@ fn a_file_that_was_replaced_is_refused() {
     std::fs::remove_file(scene.path("source.db")).unwrap();
     scene.source("create table log (id integer primary key, line text)");
     scene.source("insert into log values (1, 'a new life')");
-    assert!(is_refused(&scene).contains("changed or deleted in the source"));
+    assert!(is_refused(&scene).contains("changed, deleted or inserted in the source"));
     // AND so is one with another schema.
     std::fs::remove_file(scene.path("source.db")).unwrap();
     scene.source("create table log (id integer primary key, line text, level int)");

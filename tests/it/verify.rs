@@ -101,7 +101,8 @@ fn rows_that_were_there_before_are_part_of_what_is_verified() {
 
 #[test]
 fn an_upserted_table_is_compared_by_key() {
-    let pipeline = READINGS.replace("hypertable = { time = \"at\", chunk = \"1 day\" }", "");
+    let pipeline = READINGS
+        .replace("hypertable = { time = \"at\", chunk = \"1 day\" }", "strategy = \"upsert\"");
     let scene = Scene::new(&pipeline.replace("create = true", "create = false"));
     readings(&scene.path("source.db"), 5_000);
     // GIVEN a keyed table with a row of its own and one that the source replaces

@@ -20,7 +20,7 @@ use crate::sink::ledger::{self, StreamKey};
 use crate::sink::session::Server;
 use crate::sink::strategy::Strategy;
 use crate::sink::timescale::TimescaleSink;
-use crate::sink::{Sink as _, SinkError, reject};
+use crate::sink::{Encoded, Sink as _, SinkError, reject};
 
 /// An open row, edited.
 struct Letter {
@@ -130,14 +130,14 @@ fn cells(selection: &Selection, original: &Value) -> Result<Vec<OwnedValue>, Str
             reject::from_json(value).ok_or_else(|| format!("{name}: {value} is no value"))?;
         cells.push(value);
     }
-    let conditions = original.get("$conditions").and_then(Value::as_array);
-    let conditions = conditions.map(Vec::as_slice).unwrap_or_default();
-    if conditions.len() != selection.conditions.len() {
-        return Err("the conditions in the file changed since the row was read".to_owned());
+    let held = original.get("$conditions");
+    for condition in &selection.conditions {
+        // Only the source can evaluate a condition: what it said when the row was read is all there is.
+        let value = held.and_then(|held| held.get(condition)).and_then(reject::from_json);
+        cells.push(value.ok_or_else(|| {
+            format!("the file's condition `{condition}` is new since the row was read")
+        })?);
     }
-    cells.extend(
-        conditions.iter().map(|value| reject::from_json(value).unwrap_or(OwnedValue::Null)),
-    );
     Ok(cells)
 }
 
@@ -161,17 +161,44 @@ async fn replay_table(
     kept: &mut Vec<Kept>,
 ) -> Result<usize, RunError> {
     refuse_by_mapping(job, &mut letters, kept)?;
+    let mut loaded = 0;
     while !letters.is_empty() {
-        let claim = ledger::claim(client, job.stream_id, 0, "replay").await?;
+        let piece: Vec<Letter> = letters.drain(..piece_len(&letters)).collect();
+        loaded += replay_piece(server, client, job, piece, kept).await?;
+    }
+    Ok(loaded)
+}
+
+/// Letters that fit into one transaction: a few megabytes, and one at least.
+fn piece_len(letters: &[Letter]) -> usize {
+    const BYTES_MAX: usize = 2 << 20;
+    let mut bytes = 0;
+    let fits = letters.iter().take(1_000).take_while(|letter| {
+        bytes += letter.cells.iter().map(OwnedValue::byte_count).sum::<usize>();
+        bytes <= BYTES_MAX
+    });
+    fits.count().max(1).min(letters.len())
+}
+
+/// One transaction; letters that the server refuses are taken out of it, one by one.
+async fn replay_piece(
+    server: &Server,
+    client: &Client,
+    job: &Job,
+    mut letters: Vec<Letter>,
+    kept: &mut Vec<Kept>,
+) -> Result<usize, RunError> {
+    while !letters.is_empty() {
+        let claim = ledger::claim(client, job.stream_id, 0, ("replay", None)).await?;
         let name = format!("ms/{}/0/{}", job.stream_id, claim.epoch);
         let session = server.connect(&name).await.map_err(SinkError::from)?;
-        let mut worker =
-            Worker::new(job.mapping(), job.time(), &claim, Condemned::new(), usize::MAX)?;
-        let all = batch(job, &letters)?;
-        match worker.push(&all, &mut |_| Ok::<(), std::convert::Infallible>(())) {
-            Ok(()) => {}
+        let mut encoded = encode(job, &claim, &letters)?;
+        if usize::try_from(encoded.counts.made) != Ok(letters.len()) {
+            // The fold state of earlier replays may refuse what the mapping alone would take.
+            let why = "it cannot be placed after the rows replayed before; give its time an offset";
+            kept.extend(letters.iter().map(|letter| (letter.id, why.to_owned())));
+            return Ok(0);
         }
-        let Some(mut encoded) = worker.finish(true) else { break };
         encoded.replayed = letters.iter().map(|letter| letter.id).collect();
         let mut sink =
             TimescaleSink::open(session, claim, &job.destination, &Strategy::Append).await?;
@@ -185,6 +212,22 @@ async fn replay_table(
         }
     }
     Ok(0)
+}
+
+/// All letters in one transaction.
+fn encode(job: &Job, claim: &ledger::Claim, letters: &[Letter]) -> Result<Encoded, RunError> {
+    let mut worker = Worker::new(job.mapping(), job.time(), claim, Condemned::new(), usize::MAX)?;
+    let mut full = Vec::new();
+    let pushed = worker.push(&batch(job, letters)?, &mut |encoded| {
+        full.push(encoded);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    match pushed {
+        Ok(()) => {}
+    }
+    // A single huge letter fills a transaction by itself; nothing is left for the last one then.
+    let last = if full.len() == 1 { full.pop() } else { worker.finish(true) };
+    last.ok_or_else(|| SinkError::Ledger("a replay made no transaction".to_owned()).into())
 }
 
 /// Takes out what the mapping still refuses.

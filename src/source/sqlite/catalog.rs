@@ -126,10 +126,10 @@ impl Catalog {
         Ok(SourceTable {
             label: name.to_owned(),
             sql: quote(name),
+            identity: format!("sqlite {name} ({}) key ({})", listed.join(", "), key.join(", ")),
             key,
             by_rowid,
             columns: entry.columns.clone(),
-            identity: format!("sqlite {name} ({})", listed.join(", ")),
         })
     }
 
@@ -154,7 +154,7 @@ impl Catalog {
                 declared: column.decl_type().unwrap_or_default().to_owned(),
             })
             .collect();
-        let identity = format!("sqlite query {sql}");
+        let identity = format!("sqlite query {sql} key ({})", key.join(", "));
         let sql = format!("({sql})");
         Ok(SourceTable { label, sql, key: key.to_vec(), by_rowid: false, columns, identity })
     }
