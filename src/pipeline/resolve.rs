@@ -130,27 +130,9 @@ impl Table<'_> {
         let Self { plan, table, source, rows, file, window } = self;
         let problems = &mut resolved.problems;
         let errors_before = problems.error_count();
-        let (target, statements) = match found {
-            Some(target) => (target, Vec::new()),
-            None if plan.target.create => {
-                let target = propose::target(table, &source, file, problems)?;
-                if table.hypertable.is_some() && !resolved.has_timescale {
-                    let message = format!("{} is made a plain table", table.to);
-                    let hint = "this database has no TimescaleDB: create extension timescaledb";
-                    problems.warn(table.place, &table.key, message, hint);
-                }
-                let hypertable = table.hypertable.as_ref().filter(|_| resolved.has_timescale);
-                let statements = create::statements(&target, hypertable);
-                (target, statements)
-            }
-            None => {
-                let message = format!("the target has no table {}", table.to);
-                let hint = "apply its migration set (`millstream migrate up --set …`), or set \
-                            [target] create = true to have it made";
-                problems.error(table.place, &table.key, message, hint);
-                return Ok(());
-            }
-        };
+        let has_timescale = resolved.has_timescale;
+        let made = found_or_made((plan, table), (&source, file), found, has_timescale, problems)?;
+        let Some((target, statements)) = made else { return Ok(()) };
         let mut mapping = Mapping::resolve(table, &source.key, &source.columns, &target, problems);
         check_target(table, &target, problems);
         let bucket = bucket(table, &target);
@@ -201,6 +183,35 @@ impl Table<'_> {
         });
         Ok(())
     }
+}
+
+/// The table as found, or as it will be made and how; nothing where it may not be made.
+fn found_or_made(
+    (plan, table): (&Plan, &TablePlan),
+    (source, file): (&SourceTable, &Path),
+    found: Option<TargetTable>,
+    has_timescale: bool,
+    problems: &mut Problems,
+) -> Result<Option<(TargetTable, Vec<String>)>, ResolveError> {
+    if let Some(target) = found {
+        return Ok(Some((target, Vec::new())));
+    }
+    if !plan.target.create {
+        let message = format!("the target has no table {}", table.to);
+        let hint = "apply its migration set (`millstream migrate up --set …`), or set [target] \
+                    create = true to have it made";
+        problems.error(table.place, &table.key, message, hint);
+        return Ok(None);
+    }
+    if table.hypertable.is_some() && !has_timescale {
+        let message = format!("{} is made a plain table", table.to);
+        let hint = "this database has no TimescaleDB: create extension timescaledb";
+        problems.warn(table.place, &table.key, message, hint);
+    }
+    let target = propose::target(table, source, file, problems)?;
+    let hypertable = table.hypertable.as_ref().filter(|_| has_timescale);
+    let statements = create::statements(&target, hypertable);
+    Ok(Some((target, statements)))
 }
 
 /// The time column by which rows are sorted into buckets, and how wide these are.
