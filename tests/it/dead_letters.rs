@@ -140,3 +140,13 @@ fn a_row_that_an_upsert_cannot_merge_does_not_go_round_for_ever() {
     // Either the two rows are set aside, or the run says what is wrong: it ends.
     assert!(ended.success() || log.contains("23514"), "{ended}\n{log}");
 }
+
+#[test]
+fn an_edit_of_a_column_that_is_not_there_is_told() {
+    let scene = Scene::new(CHECKED);
+    parts(&scene, 100, 50);
+    scene.backfill().ends(0);
+    let replay = scene.millstream(&["dead-letter", "replay", "pipeline.toml"]);
+    let told = replay.arg("--set").arg("nosuch=1").json(3).to_string();
+    assert!(told.contains("no column `nosuch`"), "{told}");
+}

@@ -237,3 +237,40 @@ fn a_plan_that_means_something_else_is_refused_until_it_is_accepted() {
     assert_eq!(scene.database.rows(sql), [["100", "end"]]);
     scene.verify().ends(0);
 }
+
+#[test]
+fn another_name_cannot_double_the_same_rows() {
+    let scene = Scene::new(&pipeline(LOG));
+    log(&scene, 500);
+    scene.backfill().ends(0);
+    scene.write("pipeline.toml", &pipeline(LOG).replacen("name = \"", "name = \"second-", 1));
+    assert!(is_refused(&scene).contains("has loaded these very rows"));
+    assert_eq!(lines(&scene), 500);
+}
+
+#[test]
+fn a_target_that_was_emptied_is_not_called_loaded() {
+    let scene = Scene::new(&pipeline(LOG));
+    log(&scene, 500);
+    scene.backfill().ends(0);
+    scene.database.run("truncate log");
+    assert!(is_refused(&scene).contains("it is empty now"));
+    scene.backfill().arg("--fresh").ends(0);
+    assert_eq!(lines(&scene), 500);
+}
+
+#[test]
+fn text_keys_that_are_no_utf8_are_resumed_behind_themselves() {
+    let scene = Scene::new(&pipeline(LOG).replace("rejected = 100", "batch_rows = 10"));
+    scene.source(
+        "create table log (id text primary key, line text) without rowid; \
+         with recursive n(i) as (values (1) union all select i + 1 from n where i < 200) \
+         insert into log select cast(x'ff' || printf('%04d', i) as text), 'x' from n",
+    );
+    // Nothing lands in a text column of Postgres; every row is one dead letter, once.
+    let first = scene.backfill().env("MILLSTREAM_FAILPOINT", "after_commit:5").run();
+    assert!(first.was_killed());
+    let report = scene.backfill().json(3);
+    assert_eq!(report["source_tables"][0]["read"], 200);
+    assert_eq!(report["source_tables"][0]["rejected"], 200);
+}
