@@ -24,6 +24,8 @@ mod zone;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod fold_properties;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
