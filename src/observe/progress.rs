@@ -65,7 +65,6 @@ pub struct Progress {
 #[derive(Debug)]
 struct State {
     counts: Counts,
-    by_table: Vec<Counts>,
     latency_us: Option<Histogram<u64>>,
     restarts: u64,
     last_line: Instant,
@@ -98,7 +97,6 @@ impl Progress {
             stages: std::sync::Arc::default(),
             state: Mutex::new(State {
                 counts: Counts::default(),
-                by_table: Vec::new(),
                 // 1 µs to 10 min with three digits; the bounds are constants, so it is always there.
                 latency_us: Histogram::new_with_bounds(1, 600_000_000, 3).ok(),
                 restarts: 0,
@@ -132,14 +130,10 @@ impl Progress {
     }
 
     /// A transaction was committed.
-    pub fn committed(&self, table: usize, counts: Counts, elapsed: Duration) {
+    pub fn committed(&self, counts: Counts, elapsed: Duration) {
         self.stages.write.add(elapsed);
         let Ok(mut state) = self.state.lock() else { return };
         state.counts += counts;
-        if state.by_table.len() <= table {
-            state.by_table.resize(table + 1, Counts::default());
-        }
-        state.by_table[table] += counts;
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         if let Some(histogram) = &mut state.latency_us {
             histogram.saturating_record(micros.max(1));
@@ -207,7 +201,6 @@ impl Progress {
         };
         Summary {
             counts: state.counts,
-            by_table: state.by_table.clone(),
             commit_ms: (quantile(0.5), quantile(0.99)),
             restarts: state.restarts,
             seconds: self.started.elapsed().as_secs_f64(),
@@ -223,8 +216,6 @@ impl Progress {
 pub struct Summary {
     /// Over all tables.
     pub counts: Counts,
-    /// By table, in the order of the run.
-    pub by_table: Vec<Counts>,
     /// Median and 99th percentile of COPY to COMMIT, ms.
     pub commit_ms: (f64, f64),
     /// Lanes started again.

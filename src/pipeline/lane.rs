@@ -181,8 +181,7 @@ async fn run_once(
     let batches = reader.batches;
     let end = reader.end;
     let work = std::thread::spawn(move || work(worker, &batches, end, &sender, &stages));
-    let written =
-        write_all(shared, job, &mut sink, &mut transactions, (attempt, &mut cursor)).await;
+    let written = write_all(shared, &mut sink, &mut transactions, (attempt, &mut cursor)).await;
     drop(transactions);
     let read = tokio::task::spawn_blocking(move || work.join()).await;
     let read = read.map_err(|_| LaneError::Thread("the worker"))?;
@@ -256,7 +255,6 @@ fn work(
 
 async fn write_all(
     shared: &Shared,
-    job: &Job,
     sink: &mut impl Sink,
     transactions: &mut mpsc::Receiver<Encoded>,
     (attempt, cursor): (&mut Attempt, &mut Position),
@@ -275,7 +273,7 @@ async fn write_all(
         cursor.clone_from(&rows.position);
         attempt.failures = 0;
         attempt.last_progress = Instant::now();
-        shared.progress.committed(job.index, rows.counts, elapsed);
+        shared.progress.committed(rows.counts, elapsed);
     }
     Ok(())
 }

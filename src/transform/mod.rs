@@ -37,8 +37,6 @@ pub enum Reason {
     Unmapped,
     /// NULL for a column that refuses it.
     NotNull,
-    /// The key of the row is NULL or was seen before.
-    BadKey,
 }
 
 impl Reason {
@@ -56,7 +54,6 @@ impl Reason {
             Self::BadJson => "bad_json",
             Self::Unmapped => "unmapped",
             Self::NotNull => "not_null",
-            Self::BadKey => "bad_key",
         }
     }
 
@@ -74,7 +71,6 @@ impl Reason {
             Self::BadJson => "malformed JSON, or JSON that jsonb cannot hold",
             Self::Unmapped => "not listed in `map`; add it, or \"*\" for all others",
             Self::NotNull => "NULL for a column that refuses it; `default` gives a value",
-            Self::BadKey => "the key is NULL or not unique",
         }
     }
 }
