@@ -12,6 +12,8 @@ use super::{Common, Ended};
 /// Example: `millstream migrate up --set orders`
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    place: super::Where,
     #[command(subcommand)]
     action: Action,
 }
@@ -33,7 +35,7 @@ enum Action {
 }
 
 pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result<Ended> {
-    let server = super::target_from_environment()?;
+    let server = arguments.place.server()?;
     let mut session = server.connect("millstream migrate").await.map_err(SinkError::from)?;
     match &arguments.action {
         Action::Up { set } => {

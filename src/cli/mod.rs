@@ -17,6 +17,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use millstream::config::plan::Plan;
 use millstream::config::{self, Problems};
+use millstream::database::address::{self, AddressError, Environment};
 use millstream::database::migrate::MigrateError;
 use millstream::fault;
 use millstream::observe::progress::Style;
@@ -193,14 +194,21 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Plan> {
     Ok(config::load(path, &environment)?)
 }
 
-/// A target for commands that have no pipeline file.
-pub(crate) fn target_from_environment() -> anyhow::Result<Server> {
-    let url = environment("DATABASE_URL").filter(|url| !url.is_empty()).ok_or_else(|| {
-        Usage(
-            "DATABASE_URL is not set: export DATABASE_URL=postgres://user@host/database".to_owned(),
-        )
-    })?;
-    Ok(Server::parse(&url).map_err(SinkError::from)?)
+/// Which database, for commands that have no pipeline file.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Where {
+    /// Whose DB_* defaults and password variable count where DATABASE_URL is not set.
+    #[arg(long, value_enum)]
+    pub(crate) environment: Option<Environment>,
+}
+
+impl Where {
+    pub(crate) fn server(self) -> anyhow::Result<Server> {
+        address::server(self.environment, &environment).map_err(|error| match error {
+            AddressError::Session(error) => SinkError::from(error).into(),
+            AddressError::Missing => Usage(error.to_string()).into(),
+        })
+    }
 }
 
 pub(crate) fn server(plan: &Plan) -> anyhow::Result<Server> {

@@ -1,4 +1,6 @@
-//! The database itself: its edition and its schema.
+//! The database itself: its edition, its schema, and what looks after both.
 
+pub mod address;
 pub mod edition;
+pub mod finding;
 pub mod migrate;

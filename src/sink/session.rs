@@ -112,6 +112,40 @@ impl Server {
         format!("{database} at {host}:{port} as {user}")
     }
 
+    /// The database's name.
+    pub fn database(&self) -> &str {
+        self.config.get_dbname().or(self.config.get_user()).unwrap_or("postgres")
+    }
+
+    /// The same server, another database.
+    #[must_use]
+    pub fn on_database(&self, name: &str) -> Self {
+        let mut other = self.clone();
+        other.config.dbname(name);
+        other
+    }
+
+    /// The same database as another role; without a password none is sent.
+    #[must_use]
+    pub fn as_role(&self, role: &str, password: Option<&str>) -> Self {
+        let mut config = Config::new();
+        for host in self.config.get_hosts() {
+            match host {
+                Host::Tcp(name) => config.host(name),
+                Host::Unix(path) => config.host_path(path),
+            };
+        }
+        for port in self.config.get_ports() {
+            config.port(*port);
+        }
+        config.user(role).dbname(self.database()).options(OPTIONS);
+        config.ssl_mode(self.config.get_ssl_mode()).connect_timeout(Duration::from_secs(10));
+        if let Some(password) = password {
+            config.password(password);
+        }
+        Self { config, tls: self.tls.clone() }
+    }
+
     /// Opens a connection. `application` names it in `pg_stat_activity`.
     pub async fn connect(&self, application: &str) -> Result<Session, SessionError> {
         let mut config = self.config.clone();
