@@ -45,7 +45,7 @@ pub fn remedy(sqlstate: &str) -> &'static str {
             "apply the migration set (`millstream migrate up --set …`) or set `create = true`"
         }
         "42703" => "compare the table with the pipeline file: `millstream check` shows both",
-        "42501" => "grant the privilege to the role that millstream connects as",
+        "42501" => "grant it to the role that millstream connects as, or connect as the owner",
         "53100" => "free disk space on the database server; the run goes on by itself",
         "53200" => "raise max_locks_per_transaction, or set a longer chunk interval",
         "53300" => "raise max_connections or close idle sessions; the run goes on by itself",

@@ -172,16 +172,3 @@ fn every_key_of_the_pipeline_file_is_documented() {
         }
     }
 }
-
-#[test]
-fn every_migration_is_embedded() {
-    use millstream::database::migrate::SETS;
-    for path in files("migrations", "sql") {
-        let file = path.file_name().unwrap().to_str().unwrap();
-        let set = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
-        let embedded = SETS.iter().any(|(name, migrations)| {
-            *name == set && migrations.iter().any(|migration| migration.file == file)
-        });
-        assert!(embedded, "{set}/{file} is not in the binary");
-    }
-}

@@ -18,7 +18,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use millstream::config::plan::Plan;
 use millstream::config::{self, Problems};
 use millstream::database::address::{self, AddressError, Environment};
-use millstream::database::migrate::MigrateError;
+use millstream::database::migrate::journal::Journal;
+use millstream::database::migrate::{self as migrate_files, MigrateError};
 use millstream::fault;
 use millstream::observe::progress::Style;
 use millstream::observe::report::{Format, Report};
@@ -40,7 +41,7 @@ Move data\n  \
   verify       Prove that what landed is what was sent\n  \
   dead-letter  List, show, export and replay rows that were set aside\n\n\
 Look after the database\n  \
-  migrate      Apply a migration set, or show what is applied\n\n\
+  migrate      Apply a migration set, or show how it stands\n\n\
 Try it\n  \
   time         Try a time policy on values\n  \
   generate     Make realistic source files\n  \
@@ -175,7 +176,9 @@ fn code(error: &anyhow::Error) -> u8 {
         (Some(RunError::Source(_)), _) => 2,
         (Some(RunError::Busy { .. } | RunError::Sink(SinkError::Fenced)), _) => 5,
         (Some(RunError::Lane(LaneError::Sink { error: SinkError::Fenced, .. })), _) => 5,
-        (_, Some(MigrateError::UnknownSet { .. } | MigrateError::Changed { .. })) => 2,
+        (_, Some(MigrateError::Locked { .. })) => 5,
+        (_, Some(MigrateError::Failed { .. } | MigrateError::Sink(_))) => 1,
+        (_, Some(_)) => 2,
         _ => 1,
     }
 }
@@ -198,7 +201,7 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Plan> {
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Where {
     /// Whose DB_* defaults and password variable count where DATABASE_URL is not set.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, global = true)]
     pub(crate) environment: Option<Environment>,
 }
 
@@ -219,9 +222,11 @@ pub(crate) fn server(plan: &Plan) -> anyhow::Result<Server> {
 pub(crate) async fn ensure_ledger(server: &Server) -> anyhow::Result<()> {
     let mut session = server.connect("millstream").await.map_err(SinkError::from)?;
     if !ledger::exists(&session.client).await? {
-        millstream::database::migrate::forget(&session.client, "millstream").await?;
+        migrate_files::log::forget(&session.client, "millstream").await?;
     }
-    millstream::database::migrate::up(&mut session.client, "millstream").await?;
+    let migrations = migrate_files::load("millstream", None)?;
+    let (set, options) = (("millstream", migrations.as_slice()), migrate_files::Options::default());
+    migrate_files::up(&mut session.client, set, options, &mut Journal::silent()).await?;
     Ok(())
 }
 
@@ -237,8 +242,11 @@ pub(crate) async fn need_ledger(server: &Server) -> anyhow::Result<()> {
 
 /// Results go to stdout; everything else to stderr.
 pub(crate) fn print(report: &Report, common: Common) -> anyhow::Result<()> {
+    write_out(&report.render(common.format))
+}
+
+pub(crate) fn write_out(text: &str) -> anyhow::Result<()> {
     use std::io::Write as _;
-    let text = report.render(common.format);
     match std::io::stdout().write_all(text.as_bytes()) {
         // `| head` closed the pipe: it has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

@@ -15,6 +15,44 @@ pub enum Kind {
     Community,
 }
 
+/// What a statement may ask of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// Hypertables.
+    Timescale,
+    /// Compression, policies, continuous aggregates.
+    Compression,
+}
+
+impl Capability {
+    /// By the word in a migration file.
+    pub fn named(word: &str) -> Option<Self> {
+        match word {
+            "timescale" => Some(Self::Timescale),
+            "compression" => Some(Self::Compression),
+            _ => None,
+        }
+    }
+
+    /// What a server must be to have it.
+    pub fn asks_for(self) -> &'static str {
+        match self {
+            Self::Timescale => "needs TimescaleDB",
+            Self::Compression => "needs TimescaleDB's Community edition",
+        }
+    }
+}
+
+impl Kind {
+    /// Whether such a server has it.
+    pub fn has(self, capability: Capability) -> bool {
+        match capability {
+            Capability::Timescale => self != Self::Plain,
+            Capability::Compression => self == Self::Community,
+        }
+    }
+}
+
 /// A server and what it offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edition {

@@ -1,30 +1,44 @@
-//! Migrations: numbered SQL files embedded in the binary, applied in order, each in one transaction.
+//! Migrations: numbered SQL files, embedded in the binary or in a folder, applied in order, each once.
 //!
-//! Every attempt is a row of `public.migration_log`. Runners exclude each other by an advisory lock that
-//! is polled for outside any transaction. A file that changed after it was applied stops the runner.
+//! A file is one transaction with its row of `public.migration_log`, so a crash leaves all of it or nothing.
+//! A file that says `-- no transaction` can be left half done: it is `dirty` then, nothing goes on, and a
+//! person says by `migrate resolve` what became of it. A file that changed after it was applied stops the
+//! runner. Runners exclude each other by an advisory lock.
 
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use tokio_postgres::Client;
 
-use crate::fault;
 use crate::sink::SinkError;
 
+pub mod create;
+pub mod journal;
+pub mod log;
+pub mod run;
+pub mod script;
+
+pub use run::{Options, rehearse, up};
+pub use script::{Script, ScriptError};
+
 /// A migration file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migration {
     /// File name, such as `001_ledger.sql`.
-    pub file: &'static str,
+    pub file: String,
     /// Its text.
-    pub sql: &'static str,
+    pub sql: String,
 }
 
 impl Migration {
-    /// `001 - Ledger`
+    /// What its first line calls it (`-- 002 - PLC Equipment Management`), else the words of its file name.
     pub fn name(&self) -> String {
         let stem = self.file.trim_end_matches(".sql");
         let (number, words) = stem.split_once('_').unwrap_or((stem, ""));
+        let title = format!("-- {number} - ");
+        let first = self.sql.trim_start_matches('\u{feff}').lines().next().unwrap_or_default();
+        if let Some(title) = first.strip_prefix(&title) {
+            return format!("{number} - {}", title.trim());
+        }
         let words: Vec<String> = words
             .split('_')
             .map(|word| {
@@ -45,13 +59,10 @@ impl Migration {
 
 macro_rules! migrations {
     ($($set:literal: [$($file:literal),* $(,)?]),* $(,)?) => {
-        /// The sets by name, each in order.
-        pub const SETS: &[(&str, &[Migration])] = &[$((
+        /// The sets by name; file and text of each, in order.
+        const EMBEDDED: &[(&str, &[(&str, &str)])] = &[$((
             $set,
-            &[$(Migration {
-                file: $file,
-                sql: include_str!(concat!("../../migrations/", $set, "/", $file)),
-            }),*],
+            &[$(($file, include_str!(concat!("../../migrations/", $set, "/", $file)))),*],
         )),*];
     };
 }
@@ -60,6 +71,10 @@ migrations! {
     "millstream": ["001_ledger.sql"],
     "orders": ["001_tables.sql", "002_indexes.sql", "003_foreign_keys.sql", "004_sast.sql"],
 }
+
+/// A table that tells that a set's tables are there although the log does not know of it.
+const LANDMARKS: &[(&str, &str)] =
+    &[("ms5", "factory_telemetry.metric_def"), ("iso22400", "public.\"Equipment\"")];
 
 /// Why a set was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +86,24 @@ pub enum MigrateError {
         name: String,
         /// What there is.
         known: String,
+    },
+    /// The folder of a set cannot be used.
+    #[error("{}: {problem}", path.display())]
+    Folder {
+        /// Folder or file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// A file cannot be read as statements.
+    #[error("{set}/{file}: {error}")]
+    Script {
+        /// The set.
+        set: String,
+        /// The file.
+        file: String,
+        /// Line and problem.
+        error: ScriptError,
     },
     /// An applied file is not what it was.
     #[error(
@@ -86,6 +119,55 @@ pub enum MigrateError {
         applied: String,
         /// Checksum of the file.
         now: String,
+    },
+    /// A file would come after one that was written later.
+    #[error(
+        "{set}/{file} is not applied while {later}, which comes after it, is: give it a number above \
+         {later}, or see what `millstream migrate status --set {set}` says"
+    )]
+    Order {
+        /// The set.
+        set: String,
+        /// The file that comes too late.
+        file: String,
+        /// An applied file behind it.
+        later: String,
+    },
+    /// The log knows a file that the set has not.
+    #[error(
+        "{set}/{file} was applied to this database, and this set has no such file: use the release \
+         (or the --dir) that has it"
+    )]
+    Missing {
+        /// The set.
+        set: String,
+        /// The file.
+        file: String,
+    },
+    /// A file without a transaction stopped half-way.
+    #[error(
+        "{set}/{file} is dirty: {message}. It runs outside a transaction, so what it did up to there \
+         stands. Finish or undo it by hand, then say which: `millstream migrate resolve --set {set} \
+         --file {file} --as applied|pending`"
+    )]
+    Dirty {
+        /// The set.
+        set: String,
+        /// The file.
+        file: String,
+        /// How far it came, and why no further.
+        message: String,
+    },
+    /// The tables are there, and another tool made them.
+    #[error(
+        "{table} is there, and not by this set: `millstream migrate adopt --set {set}` compares the \
+         database with the set and brings it to the same end, its data kept"
+    )]
+    Foreign {
+        /// The set.
+        set: String,
+        /// A table of it.
+        table: String,
     },
     /// Another runner is at work.
     #[error(
@@ -116,235 +198,113 @@ impl From<tokio_postgres::Error> for MigrateError {
     }
 }
 
-/// What is known of one migration.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Status {
-    /// The file.
-    pub migration: Migration,
-    /// `applied`, `pending`, `failed` or `changed`.
-    pub state: &'static str,
-    /// When, as the server writes it.
-    pub applied_at: Option<String>,
-    /// How long it took.
-    pub execution_time_ms: Option<i64>,
+/// Names of the embedded sets.
+pub fn sets() -> impl Iterator<Item = &'static str> {
+    EMBEDDED.iter().map(|(name, _)| *name)
 }
 
-const LOG: &str = "create table if not exists public.migration_log ( \
-    id bigint generated always as identity primary key, \
-    migration_set text not null, \
-    migration_name varchar(255) not null, \
-    migration_file text not null, \
-    checksum varchar(64) not null, \
-    status text not null check (status in ('running', 'applied', 'skipped', 'failed', 'reverted')), \
-    applied_at timestamptz not null default now(), \
-    applied_by text not null default current_user, \
-    execution_time_ms bigint, \
-    environment text, \
-    error_message text)";
-
-/// How long a runner waits for another one.
-const LOCK_WAIT: Duration = Duration::from_secs(30);
-
-/// A set by name.
-pub fn set(name: &str) -> Result<&'static [Migration], MigrateError> {
-    let found = SETS.iter().find(|(set, _)| *set == name).map(|(_, migrations)| *migrations);
-    found.ok_or_else(|| {
-        let known: Vec<&str> = SETS.iter().map(|(set, _)| *set).collect();
-        MigrateError::UnknownSet { name: name.to_owned(), known: known.join(", ") }
-    })
-}
-
-/// Applies what is pending of a set; gives back what was applied.
-pub async fn up(client: &mut Client, name: &str) -> Result<Vec<Status>, MigrateError> {
-    let migrations = set(name)?;
-    lock(client).await?;
-    let applied = up_locked(client, name, migrations).await;
-    client.execute("select pg_advisory_unlock(hashtext('millstream.migrate'))", &[]).await?;
-    applied
-}
-
-/// Notes that a set is no longer there: somebody dropped its schema by hand.
-pub async fn forget(client: &Client, name: &str) -> Result<(), MigrateError> {
-    let sql = "select to_regclass('public.migration_log') is not null";
-    if client.query_one(sql, &[]).await?.get(0) {
-        let sql = "update public.migration_log set status = 'reverted' \
-                   where migration_set = $1 and status = 'applied'";
-        client.execute(sql, &[&name]).await?;
-    }
-    Ok(())
-}
-
-async fn lock(client: &Client) -> Result<(), MigrateError> {
-    let since = Instant::now();
-    loop {
-        let sql = "select pg_try_advisory_lock(hashtext('millstream.migrate'))";
-        if client.query_one(sql, &[]).await?.get(0) {
-            return Ok(());
+/// The files of a set: embedded, or those of a folder (`DIR/<set>/*.sql` or `DIR/*.sql`).
+///
+/// They are numbered from 001 without a gap; anything else is refused by name.
+pub fn load(set: &str, folder: Option<&Path>) -> Result<Vec<Migration>, MigrateError> {
+    let found = match folder {
+        Some(folder) => from_folder(set, folder)?,
+        None => embedded(set)?,
+    };
+    for (index, migration) in found.iter().enumerate() {
+        let number = migration.file.split_once('_').and_then(|(number, _)| number.parse().ok());
+        if number != Some(index + 1) {
+            let problem = format!(
+                "a set is numbered from 001 without a gap, and here {:03} was expected",
+                index + 1
+            );
+            return Err(MigrateError::Folder { path: PathBuf::from(&migration.file), problem });
         }
-        if since.elapsed() > LOCK_WAIT {
-            return Err(MigrateError::Locked { seconds: LOCK_WAIT.as_secs() });
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        parse(set, migration)?;
     }
+    Ok(found)
 }
 
-async fn up_locked(
-    client: &mut Client,
-    name: &str,
-    migrations: &'static [Migration],
-) -> Result<Vec<Status>, MigrateError> {
-    client.batch_execute(LOG).await?;
-    // All of them are looked at before the first one runs.
-    let statuses = status(client, name).await?;
-    if let Some(status) = statuses.iter().find(|status| status.state == "changed") {
-        let applied = last_checksum(client, name, status.migration).await?;
-        return Err(MigrateError::Changed {
-            set: name.to_owned(),
-            file: status.migration.file.to_owned(),
-            applied: applied.unwrap_or_default(),
-            now: status.migration.checksum(),
-        });
-    }
-    let mut done = Vec::new();
-    for migration in migrations {
-        let state = statuses.iter().find(|status| status.migration == *migration);
-        if state.is_some_and(|status| status.state == "applied") {
+fn embedded(set: &str) -> Result<Vec<Migration>, MigrateError> {
+    let found = EMBEDDED.iter().find(|(name, _)| *name == set).ok_or_else(|| {
+        let known: Vec<&str> = sets().collect();
+        MigrateError::UnknownSet { name: set.to_owned(), known: known.join(", ") }
+    })?;
+    let owned =
+        |(file, sql): &(&str, &str)| Migration { file: (*file).to_owned(), sql: (*sql).to_owned() };
+    Ok(found.1.iter().map(owned).collect())
+}
+
+fn from_folder(set: &str, folder: &Path) -> Result<Vec<Migration>, MigrateError> {
+    let problem =
+        |path: &Path, problem: String| MigrateError::Folder { path: path.to_owned(), problem };
+    let below = folder.join(set);
+    let folder = if below.is_dir() { below.as_path() } else { folder };
+    let entries = std::fs::read_dir(folder).map_err(|error| problem(folder, error.to_string()))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| problem(folder, error.to_string()))?.path();
+        if path.extension().is_none_or(|extension| extension != "sql") {
             continue;
         }
-        let since = Instant::now();
-        let outcome = apply(client, name, migration).await;
-        let ms = i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX);
-        if let Err(error) = outcome {
-            let cause = explain(&error, migration.sql);
-            log(client, (name, migration), "failed", (ms, Some(&cause))).await?;
-            let (set, file) = (name.to_owned(), migration.file.to_owned());
-            return Err(MigrateError::Failed { set, file, cause });
-        }
-        done.push(Status {
-            migration: *migration,
-            state: "applied",
-            applied_at: None,
-            execution_time_ms: Some(ms),
-        });
+        let sql = std::fs::read_to_string(&path).map_err(|e| problem(&path, e.to_string()))?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        found.push(Migration { file, sql });
     }
-    Ok(done)
-}
-
-/// The file and its row of the log, in one transaction.
-async fn apply(
-    client: &mut Client,
-    set: &str,
-    migration: &Migration,
-) -> Result<(), tokio_postgres::Error> {
-    let since = Instant::now();
-    let transaction = client.transaction().await?;
-    transaction
-        .batch_execute("set local search_path = public; set local lock_timeout = '10s'")
-        .await?;
-    transaction.batch_execute(migration.sql).await?;
-    let ms = i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX);
-    transaction
-        .execute(
-            "insert into public.migration_log (migration_set, migration_name, migration_file, \
-             checksum, status, execution_time_ms) values ($1, $2, $3, $4, 'applied', $5)",
-            &[&set, &migration.name(), &migration.file, &migration.checksum(), &ms],
-        )
-        .await?;
-    transaction.commit().await
-}
-
-async fn log(
-    client: &Client,
-    (set, migration): (&str, &Migration),
-    status: &str,
-    (ms, message): (i64, Option<&str>),
-) -> Result<(), MigrateError> {
-    let sql = "insert into public.migration_log (migration_set, migration_name, migration_file, \
-               checksum, status, execution_time_ms, error_message) \
-               values ($1, $2, $3, $4, $5, $6, $7)";
-    let (name, checksum) = (migration.name(), migration.checksum());
-    client.execute(sql, &[&set, &name, &migration.file, &checksum, &status, &ms, &message]).await?;
-    Ok(())
-}
-
-/// What the log says of each migration of a set.
-pub async fn status(client: &Client, name: &str) -> Result<Vec<Status>, MigrateError> {
-    let migrations = set(name)?;
-    let sql = "select to_regclass('public.migration_log') is not null";
-    let exists: bool = client.query_one(sql, &[]).await?.get(0);
-    let mut statuses = Vec::new();
-    for migration in migrations {
-        let mut found = Status {
-            migration: *migration,
-            state: "pending",
-            applied_at: None,
-            execution_time_ms: None,
-        };
-        if exists {
-            let sql = "select status, checksum, applied_at::text, execution_time_ms \
-                       from public.migration_log where migration_set = $1 \
-                       and migration_file = $2 order by id desc limit 1";
-            if let Some(row) = client.query_opt(sql, &[&name, &migration.file]).await? {
-                let (state, checksum): (String, String) = (row.get(0), row.get(1));
-                found.state = match state.as_str() {
-                    "applied" if checksum == migration.checksum() => "applied",
-                    "applied" => "changed",
-                    "failed" => "failed",
-                    _ => "pending",
-                };
-                found.applied_at = row.get(2);
-                found.execution_time_ms = row.get(3);
-            }
-        }
-        statuses.push(found);
+    if found.is_empty() {
+        return Err(problem(folder, "there is no .sql file in it".to_owned()));
     }
-    Ok(statuses)
+    found.sort_by(|a, b| a.file.cmp(&b.file));
+    Ok(found)
 }
 
-async fn last_checksum(
-    client: &Client,
-    set: &str,
-    migration: Migration,
-) -> Result<Option<String>, MigrateError> {
-    let sql = "select checksum from public.migration_log where migration_set = $1 \
-               and migration_file = $2 and status = 'applied' order by id desc limit 1";
-    let row = client.query_opt(sql, &[&set, &migration.file]).await?;
-    Ok(row.map(|row| row.get(0)))
-}
-
-/// The server's message with the line of the file that it is about.
-fn explain(error: &tokio_postgres::Error, sql: &str) -> String {
-    use tokio_postgres::error::ErrorPosition;
-    let Some(server) = error.as_db_error() else { return fault::chain(error) };
-    let line = match server.position() {
-        Some(ErrorPosition::Original(at)) => {
-            let at = usize::try_from(*at).unwrap_or(usize::MAX);
-            let before = sql.chars().take(at).filter(|letter| *letter == '\n').count();
-            format!("line {}: ", before + 1)
-        }
-        _ => String::new(),
-    };
-    let remedy = fault::remedy(server.code().code());
-    let dash = if remedy.is_empty() { "" } else { "; " };
-    format!("{line}{} ({}){dash}{remedy}", server.message(), server.code().code())
+fn parse(set: &str, migration: &Migration) -> Result<Script, MigrateError> {
+    Script::parse(&migration.sql).map_err(|error| MigrateError::Script {
+        set: set.to_owned(),
+        file: migration.file.clone(),
+        error,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_name_is_made_of_its_file() {
-        let migration = Migration { file: "002_plc_equipment.sql", sql: "select 1;\r\n" };
-        assert_eq!(migration.name(), "002 - Plc Equipment");
-        let unix = Migration { sql: "select 1;\n", ..migration };
-        assert_eq!(migration.checksum(), unix.checksum());
+    fn migration(file: &str, sql: &str) -> Migration {
+        Migration { file: file.to_owned(), sql: sql.to_owned() }
     }
 
     #[test]
-    fn sets_are_in_order() {
-        for (set, migrations) in SETS {
-            assert!(migrations.is_sorted_by_key(|migration| migration.file), "{set}");
+    fn a_name_is_its_first_line_or_made_of_its_file() {
+        assert_eq!(migration("002_some_words.sql", "select 1;\n").name(), "002 - Some Words");
+        let named = migration("002_plc.sql", "-- 002 - PLC Equipment\nselect 1;\r\n");
+        assert_eq!(named.name(), "002 - PLC Equipment");
+        let unix = migration("002_plc.sql", "-- 002 - PLC Equipment\nselect 1;\n");
+        assert_eq!(named.checksum(), unix.checksum());
+    }
+
+    #[test]
+    fn every_file_of_the_tree_is_embedded_in_order() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        // One that is there and not in the macro is an unknown set, or lacks the file.
+        for entry in std::fs::read_dir(&root).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let (there, here) = (load(&name, Some(&root)).unwrap(), load(&name, None).unwrap());
+            assert_eq!(there, here, "{name}");
         }
+    }
+
+    #[test]
+    fn a_folder_is_taken_as_a_whole_or_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |folder: &Path| load("mine", Some(folder)).unwrap_err().to_string();
+        assert!(refused(folder.path()).contains("no .sql file"));
+        std::fs::write(folder.path().join("001_a.sql"), "select 1").unwrap();
+        assert_eq!(load("mine", Some(folder.path())).unwrap().len(), 1);
+        std::fs::write(folder.path().join("003_c.sql"), "select 1").unwrap();
+        assert!(refused(folder.path()).contains("003_c.sql: a set is numbered"));
+        std::fs::write(folder.path().join("002_b.sql"), "select 'a").unwrap();
+        assert!(refused(folder.path()).contains("mine/002_b.sql: line 1: a string"));
+        assert!(refused(&folder.path().join("none")).contains("none: "));
     }
 }

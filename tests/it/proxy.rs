@@ -21,6 +21,8 @@ struct Rules {
     /// Which COMMIT of a lane is lost, counted from 1 over all connections.
     lose: Option<(u64, Loss)>,
     commits: u64,
+    /// COMMITs of the driver count, too.
+    any: bool,
     /// Connections whose first packet holds these bytes wait here.
     hold: Option<Vec<u8>>,
     held: bool,
@@ -88,6 +90,12 @@ impl Proxy {
         let mut rules = self.shared.0.lock().unwrap();
         rules.commits = 0;
         rules.lose = Some((nth, loss));
+    }
+
+    /// The next COMMIT is lost, whoever sends it.
+    pub(crate) fn lose_any(&self, loss: Loss) {
+        self.lose(1, loss);
+        self.shared.0.lock().unwrap().any = true;
     }
 
     /// Whether the loss has happened.
@@ -158,10 +166,11 @@ fn wait_while_held(shared: &Shared, startup: &[u8]) {
 
 fn loss_of(shared: &Shared, message: &[u8]) -> Option<Loss> {
     // A lane writes it like this; other transactions of the tool are the driver's, in capitals.
-    if message[0] != b'Q' || &message[5..] != b"commit\0" {
+    let mut rules = shared.0.lock().unwrap();
+    let commit = &message[5..] == b"commit\0" || rules.any && &message[5..] == b"COMMIT\0";
+    if message[0] != b'Q' || !commit {
         return None;
     }
-    let mut rules = shared.0.lock().unwrap();
     rules.commits += 1;
     let (nth, loss) = rules.lose?;
     (rules.commits == nth).then(|| {
@@ -175,7 +184,8 @@ fn backward(line: &Line) -> Option<()> {
     let mut bytes = vec![0; 1 << 16];
     loop {
         let count = (&line.server).read(&mut bytes).ok().filter(|count| *count > 0)?;
-        if *line.deaf.lock().unwrap() {
+        // An answer to something before it may still be on its way.
+        if *line.deaf.lock().unwrap() && contains(bytes.get(..count)?, b"COMMIT\0") {
             // The server answers COMMIT when it is durable: that is done now, and nobody hears of it.
             return None;
         }

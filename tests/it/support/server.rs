@@ -64,11 +64,16 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// A folder that belongs to the server's user.
+    pub(crate) fn make_folder(&self, path: &str) {
+        let words = as_server("mkdir");
+        let ended = Command::new(&words[0]).args(&words[1..]).arg(path).status().unwrap();
+        assert!(ended.success(), "mkdir {path}");
+    }
+
     fn call(&self, program: &str, arguments: &[&str]) {
         let path = PathBuf::from(environment("MILLSTREAM_TEST_PG_BIN")).join(program);
-        let prefix = std::env::var("MILLSTREAM_TEST_AS").unwrap_or_default();
-        let mut words: Vec<String> = prefix.split_whitespace().map(str::to_owned).collect();
-        words.push(path.display().to_string());
+        let words = as_server(&path.display().to_string());
         let log = std::fs::File::create(self.folder.path().join(format!("{program}.log"))).unwrap();
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg("-D").arg(self.data()).args(arguments);
@@ -110,6 +115,12 @@ impl Drop for Server {
             wait_for("the end of the server", Duration::from_secs(20), gone);
         }
     }
+}
+
+/// A program as the user that servers run as.
+fn as_server(program: &str) -> Vec<String> {
+    let prefix = std::env::var("MILLSTREAM_TEST_AS").unwrap_or_default();
+    prefix.split_whitespace().chain([program]).map(str::to_owned).collect()
 }
 
 /// A port above 20000 that nobody listens on, below those that the kernel hands out.

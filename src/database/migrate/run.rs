@@ -1,0 +1,366 @@
+//! The runner: what is pending, in order, each file with its row of the log.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::Client;
+
+use super::journal::{Journal, Level};
+use super::log::{self, Author, State, Status};
+use super::script::{Script, Statement};
+use super::{LANDMARKS, MigrateError, Migration, parse};
+use crate::database::edition::{self, Edition};
+use crate::{failpoint, fault};
+
+/// What may be asked of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// Written beside each attempt.
+    pub environment: Option<&'a str>,
+    /// Run what is applied once more.
+    pub force: bool,
+    /// How long to wait for another runner.
+    pub wait: Duration,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { environment: None, force: false, wait: Duration::from_secs(30) }
+    }
+}
+
+/// One file or statement that was run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// `001 - Ledger`
+    pub name: String,
+    /// Milliseconds.
+    pub ms: i64,
+    /// Statements that this server could not run.
+    pub skipped: usize,
+}
+
+/// Applies what is pending of a set, in order, and stops at the first failure.
+///
+/// Errors: [`MigrateError`]; whatever it is, the files before it are applied and the others untouched.
+pub async fn up(
+    client: &mut Client,
+    (set, migrations): (&str, &[Migration]),
+    options: Options<'_>,
+    journal: &mut Journal,
+) -> Result<Vec<Applied>, MigrateError> {
+    lock(client, options.wait).await?;
+    let applied = up_locked(client, (set, migrations), options, journal).await;
+    // The lock goes with the session at the latest; an error here would hide the one that matters.
+    let unlock = "select pg_advisory_unlock(hashtext('millstream.migrate'))";
+    let unlocked = client.execute(unlock, &[]).await;
+    let applied = applied?;
+    unlocked?;
+    Ok(applied)
+}
+
+/// Takes the runners' lock, polled for outside any transaction.
+pub async fn lock(client: &Client, wait: Duration) -> Result<(), MigrateError> {
+    let since = Instant::now();
+    loop {
+        let sql = "select pg_try_advisory_lock(hashtext('millstream.migrate'))";
+        if client.query_one(sql, &[]).await?.get(0) {
+            return Ok(());
+        }
+        if since.elapsed() >= wait {
+            return Err(MigrateError::Locked { seconds: wait.as_secs() });
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn up_locked(
+    client: &mut Client,
+    (set, migrations): (&str, &[Migration]),
+    options: Options<'_>,
+    journal: &mut Journal,
+) -> Result<Vec<Applied>, MigrateError> {
+    if let Some(kept) = log::prepare(client).await? {
+        journal.write(Level::Warn, &format!("an older migration_log is kept as public.{kept}"));
+    }
+    let server = edition::detect(client).await?;
+    let statuses = log::status(client, set, migrations).await?;
+    // All of them are looked at before the first one runs.
+    check(client, set, &statuses, options.force).await?;
+    let author = Author { set, environment: options.environment };
+    let mut done = Vec::new();
+    for status in &statuses {
+        let run = Run { client, author, server: &server, migration: &status.migration, journal };
+        let applied = match status.state {
+            State::Applied if !options.force && status.skipped.is_empty() => continue,
+            State::Applied if !options.force => run.catch_up(&status.skipped).await?,
+            _ => Some(run.whole().await?),
+        };
+        done.extend(applied);
+    }
+    Ok(done)
+}
+
+/// Whether anything stands in the way of the first file.
+pub async fn check(
+    client: &Client,
+    set: &str,
+    statuses: &[Status],
+    force: bool,
+) -> Result<(), MigrateError> {
+    let migrations: Vec<Migration> = statuses.iter().map(|s| s.migration.clone()).collect();
+    if log::exists(client).await?
+        && let Some(file) = log::unknown(client, set, &migrations).await?.into_iter().next()
+    {
+        return Err(MigrateError::Missing { set: set.to_owned(), file });
+    }
+    let applied = |status: &&Status| matches!(status.state, State::Applied | State::Changed);
+    for (index, status) in statuses.iter().enumerate() {
+        let (set, file) = (set.to_owned(), status.migration.file.clone());
+        let later = statuses.iter().skip(index).find(applied);
+        match (status.state, later) {
+            (State::Changed, _) if !force => {
+                let applied = status.checksum.clone().unwrap_or_default();
+                let now = status.migration.checksum();
+                return Err(MigrateError::Changed { set, file, applied, now });
+            }
+            (State::Dirty, _) => {
+                let message = status.message.clone();
+                let message = message.unwrap_or_else(|| "its runner died".to_owned());
+                return Err(MigrateError::Dirty { set, file, message });
+            }
+            (State::Pending | State::Failed, Some(later)) => {
+                let later = later.migration.file.clone();
+                return Err(MigrateError::Order { set, file, later });
+            }
+            (State::Foreign, _) => {
+                let table = format!("{} of an older tool's log", status.migration.name());
+                return Err(MigrateError::Foreign { set, table });
+            }
+            _ => {}
+        }
+    }
+    let fresh = statuses.iter().all(|s| matches!(s.state, State::Pending | State::Failed));
+    let landmark = LANDMARKS.iter().find(|(name, _)| *name == set && fresh);
+    if let Some((_, table)) = landmark {
+        let sql = "select to_regclass($1) is not null";
+        if client.query_one(sql, &[table]).await?.get(0) {
+            let (set, table) = (set.to_owned(), (*table).to_owned());
+            return Err(MigrateError::Foreign { set, table });
+        }
+    }
+    Ok(())
+}
+
+/// One file on one server.
+struct Run<'a> {
+    client: &'a mut Client,
+    author: Author<'a>,
+    server: &'a Edition,
+    migration: &'a Migration,
+    journal: &'a mut Journal,
+}
+
+impl Run<'_> {
+    async fn whole(self) -> Result<Applied, MigrateError> {
+        let Self { client, author, server, migration, journal } = self;
+        let script = parse(author.set, migration)?;
+        let name = migration.name();
+        journal.write(Level::Info, &format!("Starting migration: {name}"));
+        let since = Instant::now();
+        let id = log::start(client, author, migration).await?;
+        failpoint::hit("migration_started");
+        let outcome = match script.in_transaction {
+            true => in_transaction(client, (author, migration), (&script, server), id).await,
+            false => one_by_one(client, (author, migration), (&script, server), id).await,
+        };
+        let ms = milliseconds(since);
+        if let Err(Stopped { line, error, at }) = outcome {
+            let cause = explain(&error, line, at.as_deref());
+            // Where the server is gone the row stays `running`, and says as much to the next runner.
+            let noted = log::note(client, id, "failed", (ms, Some(&cause))).await;
+            journal.keep(Level::Error, &format!("Migration failed: {name}: {cause}"));
+            tracing::debug!(?noted, "attempt");
+            let (set, file) = (author.set.to_owned(), migration.file.clone());
+            return Err(MigrateError::Failed { set, file, cause });
+        }
+        journal.write(Level::Success, &format!("Migration completed: {name} ({ms} ms)"));
+        let mut skipped = 0;
+        for (statement, capability) in script.waiting(server.kind) {
+            skipped += 1;
+            let (line, asks) = (statement.line, capability.asks_for());
+            let text = format!("Skipped {}:{line}, which {asks}", migration.file);
+            journal.write(Level::Warn, &text);
+        }
+        Ok(Applied { name, ms, skipped })
+    }
+
+    /// Statements left out on a lesser edition that this server can run by now.
+    async fn catch_up(self, skipped: &[(usize, String)]) -> Result<Option<Applied>, MigrateError> {
+        let Self { client, author, server, migration, journal } = self;
+        let script = parse(author.set, migration)?;
+        let due = |statement: &&Statement| {
+            skipped.iter().any(|(line, _)| *line == statement.line)
+                && statement.condition.holds(server.kind)
+        };
+        let due: Vec<&Statement> = script.statements.iter().filter(due).collect();
+        if due.is_empty() {
+            return Ok(None);
+        }
+        let since = Instant::now();
+        let failed = |line, error: &tokio_postgres::Error, at| MigrateError::Failed {
+            set: author.set.to_owned(),
+            file: migration.file.clone(),
+            cause: explain(error, line, at),
+        };
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(SETTINGS).await?;
+        for statement in &due {
+            let Statement { line, sql, .. } = statement;
+            let done = transaction.batch_execute(sql).await;
+            done.map_err(|error| failed(*line, &error, Some(sql.as_str())))?;
+            let what = (migration, *line);
+            log::statement(&transaction, author, what, ("applied", "caught up")).await?;
+        }
+        transaction.commit().await?;
+        let name = format!("{}, {} statements left out before", migration.name(), due.len());
+        let ms = milliseconds(since);
+        journal.write(Level::Success, &format!("Migration completed: {name} ({ms} ms)"));
+        Ok(Some(Applied { name, ms, skipped: skipped.len() - due.len() }))
+    }
+}
+
+/// A lock that is held for long must not hold everybody else behind the migration.
+const SETTINGS: &str = "set local search_path = public; set local lock_timeout = '10s'";
+
+/// Where a file stopped.
+struct Stopped {
+    line: usize,
+    at: Option<String>,
+    error: tokio_postgres::Error,
+}
+
+impl From<tokio_postgres::Error> for Stopped {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self { line: 1, at: None, error }
+    }
+}
+
+/// The file, its skipped statements and its row of the log: all or nothing.
+async fn in_transaction(
+    client: &mut Client,
+    (author, migration): (Author<'_>, &Migration),
+    (script, server): (&Script, &Edition),
+    id: i64,
+) -> Result<(), Stopped> {
+    let since = Instant::now();
+    let transaction = client.transaction().await?;
+    run_statements(&transaction, script, server).await?;
+    for (statement, capability) in script.waiting(server.kind) {
+        let what = (migration, statement.line);
+        log::statement(&transaction, author, what, ("skipped", capability.asks_for())).await?;
+    }
+    log::note(&transaction, id, "applied", (milliseconds(since), None)).await?;
+    failpoint::hit("migration_commit");
+    Ok(transaction.commit().await?)
+}
+
+async fn run_statements(
+    transaction: &tokio_postgres::Transaction<'_>,
+    script: &Script,
+    server: &Edition,
+) -> Result<(), Stopped> {
+    transaction.batch_execute(SETTINGS).await?;
+    for statement in script.statements.iter().filter(|s| s.condition.holds(server.kind)) {
+        let Statement { line, sql, .. } = statement;
+        let done = transaction.batch_execute(sql).await;
+        done.map_err(|error| Stopped { line: *line, at: Some(sql.clone()), error })?;
+        failpoint::hit("migration_statement");
+    }
+    Ok(())
+}
+
+/// Each statement by itself; how far it came is written down after each.
+async fn one_by_one(
+    client: &mut Client,
+    (author, migration): (Author<'_>, &Migration),
+    (script, server): (&Script, &Edition),
+    id: i64,
+) -> Result<(), Stopped> {
+    let since = Instant::now();
+    client.batch_execute("set search_path = public").await?;
+    let count = script.statements.len();
+    for (index, statement) in script.statements.iter().enumerate() {
+        let Statement { line, sql, .. } = statement;
+        if statement.condition.holds(server.kind) {
+            let done = client.batch_execute(sql).await;
+            done.map_err(|error| Stopped { line: *line, at: Some(sql.clone()), error })?;
+            failpoint::hit("migration_statement");
+        }
+        let message = format!("its runner died after statement {} of {count}", index + 1);
+        log::note(client, id, "running", (milliseconds(since), Some(&message))).await?;
+    }
+    for (statement, capability) in script.waiting(server.kind) {
+        let what = (migration, statement.line);
+        log::statement(client, author, what, ("skipped", capability.asks_for())).await?;
+    }
+    log::note(client, id, "applied", (milliseconds(since), None)).await?;
+    client.batch_execute("set search_path = pg_catalog, public").await?;
+    Ok(())
+}
+
+/// Runs files in a transaction that is rolled back: the server's own parser and catalog say whether they
+/// would go through. Gives back the files that cannot be tried that way.
+pub async fn rehearse(
+    client: &mut Client,
+    set: &str,
+    migrations: &[Migration],
+) -> Result<Vec<String>, MigrateError> {
+    let server = edition::detect(client).await?;
+    let mut untried = Vec::new();
+    let transaction = client.transaction().await?;
+    for migration in migrations {
+        let script = parse(set, migration)?;
+        if !script.in_transaction {
+            untried.push(migration.file.clone());
+            continue;
+        }
+        let ran = run_statements(&transaction, &script, &server).await;
+        ran.map_err(|Stopped { line, at, error }| MigrateError::Failed {
+            set: set.to_owned(),
+            file: migration.file.clone(),
+            cause: explain(&error, line, at.as_deref()),
+        })?;
+    }
+    transaction.rollback().await?;
+    Ok(untried)
+}
+
+fn milliseconds(since: Instant) -> i64 {
+    i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The server's message with the line of the file that it is about, and what to do.
+fn explain(error: &tokio_postgres::Error, line: usize, statement: Option<&str>) -> String {
+    use tokio_postgres::error::ErrorPosition;
+    let Some(server) = error.as_db_error() else {
+        return format!(
+            "line {line}: {}; what was committed stands in migration_log: the same command goes on",
+            fault::chain(error)
+        );
+    };
+    let line = match (server.position(), statement) {
+        (Some(ErrorPosition::Original(at)), Some(sql)) => {
+            let at = usize::try_from(*at).unwrap_or(usize::MAX);
+            line + sql.chars().take(at).filter(|letter| *letter == '\n').count()
+        }
+        _ => line,
+    };
+    let (message, code) = (server.message(), server.code().code());
+    let detail = server.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+    let hint = match (fault::remedy(code), server.hint()) {
+        ("", None) => String::new(),
+        ("", Some(hint)) => format!("; {hint}"),
+        (remedy, _) => format!("; {remedy}"),
+    };
+    format!("line {line}: {message} ({code}){detail}{hint}")
+}
