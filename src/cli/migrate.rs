@@ -14,6 +14,8 @@ use serde_json::json;
 
 use super::{Common, Ended, Usage};
 
+mod adopt;
+
 /// Apply a migration set, or show how it stands.
 ///
 /// The target is DATABASE_URL, or DB_HOST, DB_PORT, DB_NAME, DB_USER and the password variable of
@@ -66,6 +68,9 @@ enum Action {
         #[arg(long)]
         set: Vec<String>,
     },
+    /// Take over a database that another tool made: compare it with the set, name what differs, and bring
+    /// it to the same end, its data kept.
+    Adopt(adopt::Adopt),
     /// Say what became of a file that stopped half-way outside a transaction.
     Resolve {
         /// The set.
@@ -103,6 +108,7 @@ pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result
         }
         Action::Status { set } => status(arguments, (&server, &session), set, common).await,
         Action::Verify { set } => verify(arguments, (&server, &session), set, common).await,
+        Action::Adopt(asked) => adopt::run(arguments, asked, (&server, &mut session), common).await,
         Action::Resolve { set, file, outcome } => {
             resolve(arguments, &session, (set, file), outcome == "applied").await
         }

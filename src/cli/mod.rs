@@ -18,6 +18,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use millstream::config::plan::Plan;
 use millstream::config::{self, Problems};
 use millstream::database::address::{self, AddressError, Environment};
+use millstream::database::adopt::AdoptError;
 use millstream::database::migrate::journal::Journal;
 use millstream::database::migrate::{self as migrate_files, MigrateError};
 use millstream::fault;
@@ -166,7 +167,13 @@ fn code(error: &anyhow::Error) -> u8 {
     if let Some(SinkError::Session(SessionError::Url(_))) = error.downcast_ref() {
         return 2;
     }
-    match (error.downcast_ref::<RunError>(), error.downcast_ref::<MigrateError>()) {
+    let migrate = match error.downcast_ref::<AdoptError>() {
+        Some(AdoptError::Migrate(error)) => Some(error),
+        Some(AdoptError::Fingerprint { .. }) => return 4,
+        Some(_) => return 2,
+        None => error.downcast_ref::<MigrateError>(),
+    };
+    match (error.downcast_ref::<RunError>(), migrate) {
         (Some(RunError::Resolve(_) | RunError::NotEmpty(_)), _) => 2,
         (Some(RunError::Register(error)), _)
             if !matches!(error, millstream::pipeline::register::RegisterError::Sink(_)) =>

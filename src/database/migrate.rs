@@ -69,6 +69,17 @@ macro_rules! migrations {
 
 migrations! {
     "millstream": ["001_ledger.sql"],
+    "ms5": [
+        "001_init_telemetry.sql",
+        "002_plc_equipment_management.sql",
+        "003_production_management.sql",
+        "004_advanced_production_features.sql",
+        "005_andon_escalation_system.sql",
+        "006_report_system.sql",
+        "007_plc_integration_phase1.sql",
+        "008_fix_critical_schema_issues.sql",
+        "009_database_optimization.sql",
+    ],
     "orders": ["001_tables.sql", "002_indexes.sql", "003_foreign_keys.sql", "004_sast.sql"],
 }
 

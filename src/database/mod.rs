@@ -1,6 +1,8 @@
 //! The database itself: its edition, its schema, and what looks after both.
 
 pub mod address;
+pub mod adopt;
 pub mod edition;
 pub mod finding;
+pub mod inventory;
 pub mod migrate;

@@ -8,11 +8,13 @@
     reason = "clippy.toml allows them in tests, which does not reach the helpers of tests"
 )]
 
+mod adopt;
 mod copy_roundtrip;
 mod dead_letters;
 mod errors;
 mod exactly_once;
 mod migrate;
+mod ms5;
 mod pipelines;
 mod proxy;
 mod readme;

@@ -151,6 +151,16 @@ pub async fn check(
     Ok(())
 }
 
+/// Runs one file, whatever the log says of it; the caller holds the lock.
+pub async fn one(
+    client: &mut Client,
+    (author, server): (Author<'_>, &Edition),
+    migration: &Migration,
+    journal: &mut Journal,
+) -> Result<Applied, MigrateError> {
+    Run { client, author, server, migration, journal }.whole().await
+}
+
 /// One file on one server.
 struct Run<'a> {
     client: &'a mut Client,
