@@ -80,6 +80,13 @@ migrations! {
         "008_fix_critical_schema_issues.sql",
         "009_database_optimization.sql",
     ],
+    "iso22400": [
+        "001_plant.sql",
+        "002_history.sql",
+        "003_functions_triggers.sql",
+        "004_rollups.sql",
+        "005_policies.sql",
+    ],
     "orders": ["001_tables.sql", "002_indexes.sql", "003_foreign_keys.sql", "004_sast.sql"],
 }
 

@@ -13,6 +13,7 @@ mod copy_roundtrip;
 mod dead_letters;
 mod errors;
 mod exactly_once;
+mod iso22400;
 mod migrate;
 mod ms5;
 mod pipelines;
