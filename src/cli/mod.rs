@@ -7,6 +7,7 @@ mod check;
 mod dead_letter;
 mod generate;
 mod migrate;
+mod preflight;
 mod time;
 mod verify;
 
@@ -42,6 +43,7 @@ Move data\n  \
   verify       Prove that what landed is what was sent\n  \
   dead-letter  List, show, export and replay rows that were set aside\n\n\
 Look after the database\n  \
+  preflight    Check machine, server and files before a migration\n  \
   migrate      Apply a migration set, or show how it stands\n\n\
 Try it\n  \
   time         Try a time policy on values\n  \
@@ -81,6 +83,7 @@ enum Command {
     Backfill(backfill::Arguments),
     Verify(verify::Arguments),
     DeadLetter(dead_letter::Arguments),
+    Preflight(preflight::Arguments),
     Migrate(migrate::Arguments),
     Time(time::Arguments),
     Generate(generate::Arguments),
@@ -115,6 +118,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Backfill(arguments) => block_on(backfill::run(&arguments, common)),
         Command::Verify(arguments) => block_on(verify::run(&arguments, common)),
         Command::DeadLetter(arguments) => block_on(dead_letter::run(&arguments, common)),
+        Command::Preflight(arguments) => block_on(preflight::run(&arguments, common)),
         Command::Migrate(arguments) => block_on(migrate::run(&arguments, common)),
         Command::Time(arguments) => time::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments, common),

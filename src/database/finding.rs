@@ -91,6 +91,7 @@ impl Findings {
     /// As a table of a report.
     pub fn table(&self, title: &str) -> Table {
         let mut table = Table::new(title, &["area", "check", "verdict", "found", "what to do"]);
+        table.folded = true;
         for Finding { area, check, verdict, found, remedy } in &self.all {
             table.push(vec![
                 json!(area),

@@ -6,3 +6,4 @@ pub mod edition;
 pub mod finding;
 pub mod inventory;
 pub mod migrate;
+pub mod preflight;

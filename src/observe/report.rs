@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{Cell, CellAlignment, LineStyle, Table as Grid, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table as Grid, presets};
 use serde_json::{Map, Value, json};
 
 /// Everything that a command has to tell.
@@ -32,13 +32,16 @@ pub struct Table {
     pub columns: Vec<String>,
     /// Rows of as many values.
     pub rows: Vec<Vec<Value>>,
+    /// On a terminal the last column stands below the one before it, wrapped: for sentences that most
+    /// rows have not.
+    pub folded: bool,
 }
 
 impl Table {
     /// An empty table.
     pub fn new(title: &str, columns: &[&str]) -> Self {
         let columns = columns.iter().map(|column| (*column).to_owned()).collect();
-        Self { title: title.to_owned(), columns, rows: Vec::new() }
+        Self { title: title.to_owned(), columns, ..Self::default() }
     }
 
     /// Adds a row.
@@ -216,10 +219,26 @@ fn grouped(number: &str) -> String {
     format!("{sign}{out}{}", fraction.unwrap_or_default())
 }
 
+/// Terminal columns of a folded table.
+const FOLDED_WIDTH: u16 = 100;
+
 fn grid(table: &Table) -> Grid {
     let mut grid = Grid::new();
     let style = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
     grid.load_style(style);
+    if table.folded {
+        grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(FOLDED_WIDTH);
+        grid.set_header(table.columns.iter().rev().skip(1).rev());
+        for row in &table.rows {
+            let mut cells: Vec<String> = row.iter().map(shown).collect();
+            let below = cells.pop().filter(|text| !text.is_empty());
+            if let (Some(cell), Some(below)) = (cells.last_mut(), below) {
+                cell.push_str(&format!("\n→ {below}"));
+            }
+            grid.add_row(cells);
+        }
+        return grid;
+    }
     grid.set_header(table.columns.clone());
     for row in &table.rows {
         grid.add_row(row.iter().map(|value| {
@@ -315,6 +334,19 @@ mod tests {
     #[test]
     fn text_lines_up_and_numbers_are_grouped() {
         insta::assert_snapshot!(report().render(Format::Text));
+    }
+
+    #[test]
+    fn a_folded_column_stands_below_the_one_before_it() {
+        let mut table = Table::new("Checks", &["check", "found", "what to do"]);
+        table.folded = true;
+        table.push(vec![json!("disk"), json!("1GB"), json!("free some")]);
+        table.push(vec![json!("memory"), json!("word ".repeat(40)), json!("")]);
+        let text = grid(&table).to_string();
+        assert!(!text.contains("what to do"), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.iter().any(|line| line.contains("→ free some")), "{text}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 100), "{text}");
     }
 
     #[test]

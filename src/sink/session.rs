@@ -117,6 +117,12 @@ impl Server {
         self.config.get_dbname().or(self.config.get_user()).unwrap_or("postgres")
     }
 
+    /// The port, where the host is this machine.
+    pub fn local_port(&self) -> Option<u16> {
+        let port = self.config.get_ports().first().copied().unwrap_or(5432);
+        is_local(&self.config).then_some(port)
+    }
+
     /// The same server, another database.
     #[must_use]
     pub fn on_database(&self, name: &str) -> Self {
