@@ -8,7 +8,7 @@ use super::journal::{Journal, Level};
 use super::log::{self, Author, State, Status};
 use super::script::{Script, Statement};
 use super::{LANDMARKS, MigrateError, Migration, parse};
-use crate::database::edition::{self, Edition};
+use crate::database::edition::{self, Capability, Edition};
 use crate::{failpoint, fault};
 
 /// What may be asked of a run.
@@ -194,13 +194,17 @@ impl Run<'_> {
             return Err(MigrateError::Failed { set, file, cause });
         }
         journal.write(Level::Success, &format!("Migration completed: {name} ({ms} ms)"));
-        let mut skipped = 0;
-        for (statement, capability) in script.waiting(server.kind) {
-            skipped += 1;
-            let (line, asks) = (statement.line, capability.asks_for());
-            let text = format!("Skipped {}:{line}, which {asks}", migration.file);
-            journal.write(Level::Warn, &text);
+        let waiting: Vec<(&Statement, Capability)> = script.waiting(server.kind).collect();
+        for capability in [Capability::Timescale, Capability::Compression] {
+            let lines = waiting.iter().filter(|(_, asked)| *asked == capability);
+            let lines: Vec<String> = lines.map(|(s, _)| s.line.to_string()).collect();
+            if !lines.is_empty() {
+                let (file, lines) = (&migration.file, lines.join(", "));
+                let text = format!("Skipped {file}:{lines}, which {}", capability.asks_for());
+                journal.write(Level::Warn, &text);
+            }
         }
+        let skipped = waiting.len();
         Ok(Applied { name, ms, skipped })
     }
 
