@@ -72,7 +72,7 @@ fn rooms_know_only_whom_they_may() {
         ("src/observe", &["source", "transform", "sink", "pipeline", "database", "config"]),
         ("src/config", &["source", "sink", "pipeline", "database", "observe"]),
         ("src/generate", &["source", "transform", "sink", "pipeline", "database", "config"]),
-        ("src/database", &["source", "transform", "pipeline", "config"]),
+        ("src/database", &["source", "transform", "pipeline", "audit", "bench"]),
         (
             "src/batch.rs",
             &["source", "transform", "sink", "pipeline", "database", "config", "schema"],
@@ -169,6 +169,16 @@ fn every_key_of_the_pipeline_file_is_documented() {
                 page.contains(&format!("`{key}`")),
                 "docs/pipeline-file.md lacks {section}.{key}"
             );
+        }
+    }
+}
+
+#[test]
+fn every_key_of_the_policy_file_is_documented() {
+    let page = std::fs::read_to_string(root().join("docs/policies.md")).unwrap();
+    for (section, keys) in millstream::config::policy::KEYS {
+        for key in keys {
+            assert!(page.contains(&format!("`{key}`")), "docs/policies.md lacks {section}.{key}");
         }
     }
 }

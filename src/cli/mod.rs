@@ -6,7 +6,9 @@ mod bench;
 mod check;
 mod dead_letter;
 mod generate;
+mod maintain;
 mod migrate;
+mod policy;
 mod preflight;
 mod time;
 mod verify;
@@ -20,8 +22,10 @@ use millstream::config::plan::Plan;
 use millstream::config::{self, Problems};
 use millstream::database::address::{self, AddressError, Environment};
 use millstream::database::adopt::AdoptError;
+use millstream::database::maintain::MaintainError;
 use millstream::database::migrate::journal::Journal;
 use millstream::database::migrate::{self as migrate_files, MigrateError};
+use millstream::database::policy::PolicyError;
 use millstream::fault;
 use millstream::observe::progress::Style;
 use millstream::observe::report::{Format, Report};
@@ -44,7 +48,9 @@ Move data\n  \
   dead-letter  List, show, export and replay rows that were set aside\n\n\
 Look after the database\n  \
   preflight    Check machine, server and files before a migration\n  \
-  migrate      Apply a migration set, or show how it stands\n\n\
+  migrate      Apply a migration set, or show how it stands\n  \
+  policy       Show or apply chunk intervals, compression, retention, rollups, indexes\n  \
+  maintain     Pay what loads owe, drop what is old, refresh rollups\n\n\
 Try it\n  \
   time         Try a time policy on values\n  \
   generate     Make realistic source files\n  \
@@ -85,6 +91,8 @@ enum Command {
     DeadLetter(dead_letter::Arguments),
     Preflight(preflight::Arguments),
     Migrate(migrate::Arguments),
+    Policy(policy::Arguments),
+    Maintain(maintain::Arguments),
     Time(time::Arguments),
     Generate(generate::Arguments),
     Bench(bench::Arguments),
@@ -120,6 +128,8 @@ pub(crate) fn main() -> ExitCode {
         Command::DeadLetter(arguments) => block_on(dead_letter::run(&arguments, common)),
         Command::Preflight(arguments) => block_on(preflight::run(&arguments, common)),
         Command::Migrate(arguments) => block_on(migrate::run(&arguments, common)),
+        Command::Policy(arguments) => block_on(policy::run(&arguments, common)),
+        Command::Maintain(arguments) => block_on(maintain::run(&arguments, common)),
         Command::Time(arguments) => time::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments, common),
         Command::Bench(arguments) => block_on(bench::run(&arguments, common)),
@@ -153,8 +163,9 @@ fn describe(error: &anyhow::Error) -> String {
         Some(RunError::Resolve(resolve)) => Some(resolve),
         _ => error.downcast_ref::<ResolveError>(),
     };
-    let problems = match resolve {
-        Some(ResolveError::Problems(problems)) => Some(problems),
+    let problems = match (resolve, error.downcast_ref::<PolicyError>()) {
+        (Some(ResolveError::Problems(problems)), _) => Some(problems),
+        (_, Some(PolicyError::Problems(problems))) => Some(problems),
         _ => found,
     };
     match problems {
@@ -170,6 +181,12 @@ fn code(error: &anyhow::Error) -> u8 {
     }
     if let Some(SinkError::Session(SessionError::Url(_))) = error.downcast_ref() {
         return 2;
+    }
+    if let Some(error) = error.downcast_ref::<PolicyError>() {
+        return if matches!(error, PolicyError::Sink(_)) { 1 } else { 2 };
+    }
+    if let Some(MaintainError::Busy { .. }) = error.downcast_ref() {
+        return 5;
     }
     let migrate = match error.downcast_ref::<AdoptError>() {
         Some(AdoptError::Migrate(error)) => Some(error),

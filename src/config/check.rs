@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use toml::de::DeTable;
-
 mod columns;
 
 use columns::{read_columns, read_rows};
@@ -32,7 +30,18 @@ pub const KEYS: [(&str, &[&str]); 8] = [
     ("finding", &["name", "query"]),
     (
         "table",
-        &["from", "query", "key", "to", "where", "hypertable", "strategy", "columns", "rows"],
+        &[
+            "from",
+            "query",
+            "key",
+            "to",
+            "where",
+            "hypertable",
+            "strategy",
+            "accept_retention",
+            "columns",
+            "rows",
+        ],
     ),
     ("column", &["from", "value", "zone", "time", "unit", "map", "type", "default", "skip"]),
 ];
@@ -49,16 +58,7 @@ pub fn plan(
     problems: Problems,
 ) -> Result<Plan, Problems> {
     let mut reader = Reader { text, environment, problems };
-    let (table, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        let place = reader.place(error.span().map_or(0, |span| span.start));
-        let hint = "this is not TOML: quotes, brackets and `=` are the usual suspects";
-        reader.problems.error(place, "", error.message().to_owned(), hint);
-    }
-    if reader.problems.error_count() > 0 {
-        // What a broken line does to the rest is noise.
-        return Err(reader.problems);
-    }
+    let Some(table) = reader.parse(text) else { return Err(reader.problems) };
     let plan = read_plan(&mut reader, &Section::root(table.get_ref()), file);
     match plan {
         Some(plan) if reader.problems.error_count() == 0 => Ok(plan),
@@ -66,7 +66,7 @@ pub fn plan(
     }
 }
 
-fn missing(reader: &mut Reader<'_>, section: &Section<'_>, name: &str, hint: &str) {
+pub(super) fn missing(reader: &mut Reader<'_>, section: &Section<'_>, name: &str, hint: &str) {
     let message = format!("`{name}` is missing");
     reader.problems.error(section.place, &section.path, message, hint);
 }
@@ -234,6 +234,7 @@ fn read_table(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<TablePla
         strategy,
         columns,
         rows,
+        accept_retention: section.flag(reader, "accept_retention").unwrap_or(false),
         place: section.place,
         key: section.path.clone(),
     })

@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod plan;
+pub mod policy;
 pub mod raw;
 
 use std::path::{Path, PathBuf};

@@ -126,6 +126,8 @@ pub struct TablePlan {
     pub columns: Vec<ColumnRule>,
     /// Columns whose meaning differs for some rows; the first rule that holds wins.
     pub rows: Vec<RowRule>,
+    /// Rows may come that a retention policy of the target is about to drop.
+    pub accept_retention: bool,
     /// Where the file names it.
     pub place: Place,
     /// `table[0]`

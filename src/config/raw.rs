@@ -19,6 +19,19 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Parses a file; `None` when it is no TOML, which is noted.
+    pub fn parse<'t>(&mut self, text: &'t str) -> Option<Spanned<DeTable<'t>>> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        // What a broken line does to the rest is noise.
+        let whole = errors.is_empty();
+        for error in errors {
+            let place = self.place(error.span().map_or(0, |span| span.start));
+            let hint = "this is not TOML: quotes, brackets and `=` are the usual suspects";
+            self.problems.error(place, "", error.message().to_owned(), hint);
+        }
+        whole.then_some(table)
+    }
+
     /// Line and column of a byte offset.
     pub fn place(&self, offset: usize) -> Place {
         let before = self.text.get(..offset).unwrap_or(self.text);

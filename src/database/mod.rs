@@ -5,5 +5,8 @@ pub mod adopt;
 pub mod edition;
 pub mod finding;
 pub mod inventory;
+pub mod loading;
+pub mod maintain;
 pub mod migrate;
+pub mod policy;
 pub mod preflight;

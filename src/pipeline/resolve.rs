@@ -13,7 +13,7 @@ use crate::config::plan::{From, Plan, TablePlan};
 use crate::config::{Place, Problems};
 use crate::schema::{PgType, Selection, TargetTable};
 use crate::sink::timescale::Destination;
-use crate::sink::{SinkError, catalog, create, strategy};
+use crate::sink::{SinkError, catalog, create, retention, strategy};
 use crate::source::SourceError;
 use crate::source::profile;
 use crate::source::sqlite::{self, Catalog, CountError, SourceTable, Unusable};
@@ -21,6 +21,7 @@ use crate::transform::Reason;
 use crate::transform::clock::TimeError;
 use crate::transform::mapping::Mapping;
 
+mod kept;
 mod propose;
 
 /// More chunks than this and the server's lock table becomes the limit.
@@ -90,7 +91,8 @@ pub async fn resolve(
             }
         };
         let target = catalog::table(client, &table.to).await?;
-        let table = Table { plan, table, source, rows, file, window };
+        let retention = retention::of(client, &table.to).await?;
+        let table = Table { plan, table, source, rows, file, window, retention };
         table.job(target, &mut resolved)?;
     }
     if resolved.problems.error_count() > 0 {
@@ -123,11 +125,12 @@ struct Table<'a> {
     rows: u64,
     file: &'a Path,
     window: Window,
+    retention: Option<(String, i64)>,
 }
 
 impl Table<'_> {
     fn job(self, found: Option<TargetTable>, resolved: &mut Resolved) -> Result<(), ResolveError> {
-        let Self { plan, table, source, rows, file, window } = self;
+        let Self { plan, table, source, rows, file, window, retention } = self;
         let problems = &mut resolved.problems;
         let errors_before = problems.error_count();
         let has_timescale = resolved.has_timescale;
@@ -146,7 +149,8 @@ impl Table<'_> {
         if problems.error_count() > errors_before {
             return Ok(());
         }
-        let sampled = check_sample(table, (&source, file), &mut mapping, &bucket, problems)?;
+        let bounds = (&bucket, retention.as_ref());
+        let sampled = check_sample(table, (&source, file), &mut mapping, bounds, problems)?;
         let label = target.name.to_string();
         let sampled = sampled
             .into_iter()
@@ -270,7 +274,7 @@ fn check_sample(
     table: &TablePlan,
     (source, file): (&SourceTable, &Path),
     mapping: &mut Mapping,
-    bucket: &(String, i64),
+    (bucket, retention): (&(String, i64), Option<&(String, i64)>),
     problems: &mut Problems,
 ) -> Result<Sampled, ResolveError> {
     let batches = profile::sample(file, source, &mapping.selection)?;
@@ -321,6 +325,7 @@ fn check_sample(
     }
     if let Some((low, high)) = times {
         check_chunks(table, (low, high), bucket.1, problems);
+        kept::check(table, low, retention, problems);
     }
     // A window of the sample may begin inside a fold that the whole run resolves.
     refused.retain(|(_, reason), _| {

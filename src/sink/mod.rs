@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod memory;
 pub mod null;
 pub mod reject;
+pub mod retention;
 pub mod session;
 pub mod strategy;
 pub mod timescale;

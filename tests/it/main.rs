@@ -17,6 +17,7 @@ mod iso22400;
 mod migrate;
 mod ms5;
 mod pipelines;
+mod policy;
 mod preflight;
 mod proxy;
 mod readme;

@@ -52,6 +52,7 @@ fn mapping() -> Mapping {
         strategy: StrategyChoice::Auto,
         columns: vec![rule],
         rows: Vec::new(),
+        accept_retention: false,
         place: crate::config::Place::default(),
         key: "table[0]".to_owned(),
     };

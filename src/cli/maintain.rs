@@ -1,0 +1,63 @@
+//! `millstream maintain`
+
+use std::path::PathBuf;
+
+use millstream::database::maintain::{self, Options};
+use millstream::database::{edition, policy};
+use millstream::observe::report::Report;
+use millstream::sink::SinkError;
+
+use super::{Common, Ended};
+
+/// Pay what loads owe, drop what is old, refresh rollups, gather statistics.
+///
+/// On the Community edition the server's own jobs drop and refresh; here it shows how they went. Meant
+/// to be run every night; a second run finds nothing to do.
+///
+/// Example: `millstream maintain --dry-run`
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    place: super::Where,
+    /// Sets to look after; all that are applied when left out.
+    #[arg(long)]
+    set: Vec<String>,
+    /// A policy file instead of the shipped ones.
+    #[arg(long, conflicts_with = "set")]
+    file: Option<PathBuf>,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
+    /// Let retention drop a history that was older than it when it was loaded.
+    #[arg(long)]
+    accept_loss: bool,
+    /// Run jobs again that failed the last time.
+    #[arg(long)]
+    run_jobs: bool,
+}
+
+pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result<Ended> {
+    let server = arguments.place.server()?;
+    let mut session = server.connect("millstream maintain").await.map_err(SinkError::from)?;
+    let file = arguments.file.as_deref();
+    let names = maintain::sets(&session.client, &arguments.set, file).await?;
+    let mut policies = Vec::new();
+    for name in &names {
+        policies.push(policy::load(name.as_deref(), file, &super::environment)?);
+    }
+    let options = Options {
+        dry_run: arguments.dry_run,
+        accept_loss: arguments.accept_loss,
+        run_jobs: arguments.run_jobs,
+    };
+    let mut report = Report::new(server.describe());
+    report.fact("server", edition::detect(&session.client).await?.to_string());
+    let done = maintain::run(&mut session.client, &policies, options).await?;
+    done.tell(&mut report, policies.len());
+    super::print(&report, common)?;
+    Ok(Ended::with(match report.outcome.as_str() {
+        "failed" => 1,
+        "unpaid" => 6,
+        _ => 0,
+    }))
+}

@@ -1,0 +1,85 @@
+//! Which tables somebody is loading right now: nothing is dropped from them and no policy of theirs moves.
+//!
+//! A load counts from its first partition to its last, also while it lies stopped: what it brought is
+//! half of a history, and a policy would begin to eat it.
+
+use tokio_postgres::{Client, GenericClient};
+
+use crate::schema::TableName;
+use crate::sink::SinkError;
+
+/// Who loads a table, in words for a person.
+pub async fn by(
+    client: &impl GenericClient,
+    table: &TableName,
+) -> Result<Option<String>, SinkError> {
+    if !has_ledger(client).await? {
+        return Ok(None);
+    }
+    if let Some(pipeline) = unfinished(client, table).await? {
+        return Ok(Some(format!("pipeline {pipeline} is not done with it")));
+    }
+    let sql = "select exists (select from millstream.ddl_debt \
+               where table_name = $1 and state = 'owed' and kind = 'policy')";
+    let paused: bool = client.query_one(sql, &[&table.to_string()]).await?.get(0);
+    Ok(paused.then(|| "a load has paused its policies: `maintain` puts them back".to_owned()))
+}
+
+/// The pipeline that has not come to the end of its source. Needs the ledger.
+pub async fn unfinished(
+    client: &impl GenericClient,
+    table: &TableName,
+) -> Result<Option<String>, SinkError> {
+    let sql = "select s.pipeline from millstream.stream s where s.target_table = $1 and exists \
+                 (select from millstream.partition p where p.stream_id = s.stream_id \
+                  and p.part >= 0 and not p.done) limit 1";
+    let found = client.query_opt(sql, &[&table.to_string()]).await?;
+    Ok(found.map(|row| row.get(0)))
+}
+
+/// The pipeline of a table that has a run going at this moment. Needs the ledger.
+pub async fn live(client: &Client, table: &TableName) -> Result<Option<String>, SinkError> {
+    let sql = "select distinct pipeline from millstream.stream where target_table = $1";
+    for row in client.query(sql, &[&table.to_string()]).await? {
+        let pipeline: String = row.get(0);
+        if holder(client, &pipeline).await?.is_some() {
+            return Ok(Some(pipeline));
+        }
+    }
+    Ok(None)
+}
+
+/// The server process that holds the lock of this name, as a run of a pipeline does.
+pub async fn holder(client: &Client, name: &str) -> Result<Option<i32>, SinkError> {
+    let sql = "select min(pid) from pg_locks, hashtextextended('millstream ' || $1, 0) as key \
+               where locktype = 'advisory' and granted and classid = ((key >> 32) & 4294967295)::oid \
+               and objid = (key & 4294967295)::oid and objsubid = 1 \
+               and database = (select oid from pg_database where datname = current_database())";
+    Ok(client.query_one(sql, &[&name]).await?.get(0))
+}
+
+/// Whether there is a ledger at all.
+pub async fn has_ledger(client: &impl GenericClient) -> Result<bool, SinkError> {
+    let sql = "select to_regclass('millstream.ddl_debt') is not null";
+    Ok(client.query_one(sql, &[]).await?.get(0))
+}
+
+/// Runs a statement unless somebody loads the table. No load can begin in between: it would have to
+/// write to `millstream.partition` first. Gives back who is loading, or how many rows it touched.
+pub async fn guarded(
+    client: &mut Client,
+    table: &TableName,
+    sql: &str,
+) -> Result<Result<u64, String>, SinkError> {
+    let transaction = client.transaction().await?;
+    transaction.batch_execute("set local lock_timeout = '10s'").await?;
+    if has_ledger(&transaction).await? {
+        transaction.batch_execute("lock table millstream.partition in share mode").await?;
+    }
+    if let Some(who) = by(&transaction, table).await? {
+        return Ok(Err(who));
+    }
+    let touched = transaction.execute(sql, &[]).await?;
+    transaction.commit().await?;
+    Ok(Ok(touched))
+}
