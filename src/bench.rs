@@ -114,10 +114,10 @@ impl Bench {
         file: &Path,
         say: &dyn Fn(&str),
     ) -> Result<Report, BenchError> {
-        let server = Server::parse(url).map_err(SinkError::from)?;
-        let session = server.connect("millstream bench").await.map_err(SinkError::from)?;
+        let session = Server::parse(url).map_err(SinkError::from)?;
+        let session = session.connect("millstream bench").await.map_err(SinkError::from)?;
         let client = &session.client;
-        let has_timescale = extension(client).await?;
+        let server = extension(client).await?;
         let pgloader = have("pgloader");
         let shell = have("sqlite3") && have("psql");
         let mut ours = Way { name: "millstream", ..Way::default() };
@@ -126,22 +126,29 @@ impl Bench {
         let mut loader = Way { name: "pgloader, plain table", ..Way::default() };
         let mut ours_indexed = Way { name: "millstream, two indexes", ..Way::default() };
         let mut shell_indexed = Way { name: "sqlite3 | psql, two indexes", ..Way::default() };
-        let mut runs = Vec::new();
+        let mut compressed =
+            Way { name: "millstream, two indexes, Direct Compress", ..Way::default() };
+        let (mut runs, mut direct) = (Vec::new(), Vec::new());
         for round in 1..=self.size.rounds {
             say(&format!("round {round} of {}", self.size.rounds));
-            target(client, has_timescale, false).await?;
+            target(client, server).await?;
             let run = self.ours(url, file, &mut ours)?;
             runs.push(run);
-            server_copy(client, has_timescale, &mut plain).await?;
+            server_copy(client, server, &mut plain).await?;
             if shell {
-                target(client, has_timescale, false).await?;
+                target(client, server).await?;
                 self.shell(url, file, &mut one_liner)?;
             }
-            target(client, has_timescale, true).await?;
+            target(client, Shape { indexes: true, ..server }).await?;
             self.ours(url, file, &mut ours_indexed)?;
             if shell {
-                target(client, has_timescale, true).await?;
+                target(client, Shape { indexes: true, ..server }).await?;
                 self.shell(url, file, &mut shell_indexed)?;
+            }
+            if server.compresses {
+                target(client, Shape { indexes: true, columnstore: true, ..server }).await?;
+                let run = self.ours(url, file, &mut compressed)?;
+                direct.push(run);
             }
             if pgloader {
                 // It makes its own table: a plain one.
@@ -149,8 +156,8 @@ impl Bench {
                 self.pgloader(url, file, &mut loader)?;
             }
         }
-        let ways = [ours, plain, one_liner, loader, ours_indexed, shell_indexed];
-        Ok(self.report(&ways, &runs))
+        let ways = [ours, plain, one_liner, loader, ours_indexed, shell_indexed, compressed];
+        Ok(self.report(&ways, &runs, &direct))
     }
 
     /// The real thing: this program as a user runs it.
@@ -199,8 +206,8 @@ impl Bench {
         time(command, way)
     }
 
-    fn report(&self, ways: &[Way], runs: &[Value]) -> Report {
-        let [ours, plain, one_liner, loader, ours_indexed, shell_indexed] = ways else {
+    fn report(&self, ways: &[Way], runs: &[Value], direct: &[Value]) -> Report {
+        let [ours, plain, one_liner, loader, ours_indexed, shell_indexed, compressed] = ways else {
             return Report::default();
         };
         let rows = self.size.rows as f64;
@@ -208,7 +215,11 @@ impl Bench {
             Report::new(format!("bench: {} rows, {} rounds", self.size.rows, self.size.rounds));
         let mut table = Table::new("Ways", &["way", "median s", "rows per s", "ratio to ours"]);
         for way in ways.iter().filter(|way| !way.seconds.is_empty()) {
-            let ours = if way.name.contains("indexes") { ours_indexed } else { ours };
+            let ours = match way.name {
+                name if name == compressed.name => compressed,
+                name if name.contains("indexes") => ours_indexed,
+                _ => ours,
+            };
             table.push(vec![
                 json!(way.name),
                 json!(rounded(way.median())),
@@ -219,6 +230,7 @@ impl Bench {
         report.tables.push(table);
         let ratio = |ours: &Way, theirs: &Way| match theirs.seconds.is_empty() {
             true => Value::Null,
+            false if ours.seconds.is_empty() => Value::Null,
             false => json!(rounded(theirs.median() / ours.median())),
         };
         report.fact("rows_per_s", (rows / ours.median()).round());
@@ -229,9 +241,10 @@ impl Bench {
                 "pgloader": ratio(ours, loader),
                 "server_copy": ratio(ours, plain),
                 "shell_one_liner_indexed": ratio(ours_indexed, shell_indexed),
+                "shell_one_liner_compressed": ratio(compressed, shell_indexed),
             }),
         );
-        let middle = |name: &str| {
+        let middle = |runs: &[Value], name: &str| {
             let mut values: Vec<f64> = runs.iter().filter_map(|run| run[name].as_f64()).collect();
             values.sort_by(f64::total_cmp);
             json!(values.get(values.len() / 2))
@@ -239,18 +252,19 @@ impl Bench {
         report.fact(
             "ns_per_row",
             json!({
-                "read": middle("ns_per_row_read"),
-                "transform": middle("ns_per_row_transform"),
-                "write": middle("ns_per_row_write"),
+                "read": middle(runs, "ns_per_row_read"),
+                "transform": middle(runs, "ns_per_row_transform"),
+                "write": middle(runs, "ns_per_row_write"),
             }),
         );
-        report.fact("peak_rss_bytes", middle("peak_rss_bytes"));
+        report.fact("peak_rss_bytes", middle(runs, "peak_rss_bytes"));
+        report.fact("peak_rss_bytes_compressed", middle(direct, "peak_rss_bytes"));
         report.fact(
             "latency_ms",
-            json!({ "p50": middle("commit_ms_p50"), "p99": middle("commit_ms_p99") }),
+            json!({ "p50": middle(runs, "commit_ms_p50"), "p99": middle(runs, "commit_ms_p99") }),
         );
         for way in ways.iter().filter(|way| way.seconds.is_empty()) {
-            report.note(format!("not measured, as it is not installed: {}", way.name));
+            report.note(format!("not measured, as it is not to be had here: {}", way.name));
         }
         report
     }
@@ -267,33 +281,46 @@ fn time(mut command: Command, way: &mut Way) -> Result<(), BenchError> {
     Err(BenchError::Way { way: way.name.to_owned(), cause })
 }
 
+/// What the table looks like that is filled.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    has_timescale: bool,
+    /// The server has a columnstore.
+    compresses: bool,
+    /// Two, as usual.
+    indexes: bool,
+    /// By metric and time.
+    columnstore: bool,
+}
+
 /// An empty table of the shape every way fills.
-async fn target(client: &Client, has_timescale: bool, indexes: bool) -> Result<(), BenchError> {
+async fn target(client: &Client, shape: Shape) -> Result<(), BenchError> {
     let table = "drop table if exists public.hist; \
                  create table public.hist (ts timestamptz not null, metric integer, value double precision)";
     client.batch_execute(table).await?;
-    if has_timescale {
+    if shape.has_timescale {
         let sql = "select public.create_hypertable('public.hist', public.by_range('ts', interval '1 day'), \
                    create_default_indexes => false)";
         client.batch_execute(sql).await?;
     }
-    if indexes {
+    if shape.columnstore {
+        let sql = "alter table public.hist set (timescaledb.compress, \
+                   timescaledb.compress_segmentby = 'metric', timescaledb.compress_orderby = 'ts desc')";
+        client.batch_execute(sql).await?;
+    }
+    if shape.indexes {
         client.batch_execute(INDEXES).await?;
     }
     Ok(())
 }
 
 /// The floor: the server reads a file of ready-made tuples that it wrote itself.
-async fn server_copy(
-    client: &Client,
-    has_timescale: bool,
-    way: &mut Way,
-) -> Result<(), BenchError> {
+async fn server_copy(client: &Client, shape: Shape, way: &mut Way) -> Result<(), BenchError> {
     let folder: String = client.query_one("show data_directory", &[]).await?.get(0);
     let file = format!("{folder}/millstream_bench.copy").replace('\'', "''");
     let write = format!("copy (select * from public.hist) to '{file}' (format binary)");
     client.batch_execute(&write).await?;
-    target(client, has_timescale, false).await?;
+    target(client, shape).await?;
     let since = Instant::now();
     client.batch_execute(&format!("copy public.hist from '{file}' (format binary)")).await?;
     way.seconds.push(since.elapsed().as_secs_f64());
@@ -302,13 +329,16 @@ async fn server_copy(
     Ok(())
 }
 
-async fn extension(client: &Client) -> Result<bool, BenchError> {
+/// A bare table on this server, with the extension if there is one.
+async fn extension(client: &Client) -> Result<Shape, BenchError> {
     let sql = "select exists (select from pg_available_extensions where name = 'timescaledb')";
-    let available: bool = client.query_one(sql, &[]).await?.get(0);
-    if available {
+    let has_timescale: bool = client.query_one(sql, &[]).await?.get(0);
+    if has_timescale {
         client.batch_execute("create extension if not exists timescaledb schema public").await?;
     }
-    Ok(available)
+    let sql = "select coalesce(current_setting('timescaledb.license', true) = 'timescale', false)";
+    let compresses: bool = client.query_one(sql, &[]).await?.get(0);
+    Ok(Shape { has_timescale, compresses, indexes: false, columnstore: false })
 }
 
 fn have(program: &str) -> bool {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use millstream::database::edition;
 use millstream::pipeline::{resolve, summary};
-use millstream::sink::SinkError;
+use millstream::sink::{SinkError, debt};
 
 use super::{Common, Ended};
 
@@ -26,6 +26,8 @@ pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result
     let edition = edition::detect(&session.client).await?;
     let file = plan.source.path();
     let resolved = resolve::resolve(&plan, &session.client, file, None).await?;
-    super::print(&summary::of_check(&plan, &resolved, &edition.to_string()), common)?;
+    let owed = debt::known(&session.client).await?;
+    let report = summary::of_check(&plan, &resolved, (&edition.to_string(), &owed));
+    super::print(&report, common)?;
     Ok(Ended::DONE)
 }

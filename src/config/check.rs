@@ -307,9 +307,10 @@ fn read_strategy(reader: &mut Reader<'_>, section: &Section<'_>) -> StrategyChoi
         "auto" => StrategyChoice::Auto,
         "append" => StrategyChoice::Append,
         "upsert" => StrategyChoice::Upsert,
+        "direct_compress" => StrategyChoice::DirectCompress,
         other => {
             let message = format!("unknown strategy `{other}`");
-            let hint = "auto, append or upsert";
+            let hint = "auto, append, upsert or direct_compress";
             reader.problems.error(text.place, &section.key("strategy"), message, hint);
             StrategyChoice::Auto
         }

@@ -200,6 +200,8 @@ pub enum StrategyChoice {
     Append,
     /// COPY into a stage, then `insert … on conflict do update`.
     Upsert,
+    /// COPY that compresses as it goes.
+    DirectCompress,
 }
 
 /// What a column says about itself.

@@ -68,7 +68,7 @@ macro_rules! migrations {
 }
 
 migrations! {
-    "millstream": ["001_ledger.sql"],
+    "millstream": ["001_ledger.sql", "002_debts.sql"],
     "ms5": [
         "001_init_telemetry.sql",
         "002_plc_equipment_management.sql",

@@ -18,13 +18,14 @@ use crate::batch::Counts;
 use crate::config::plan::{Finding, Plan};
 use crate::fault::Fault;
 use crate::observe::progress::Progress;
-use crate::schema::TableName;
 use crate::sink::ledger::PartitionRow;
 use crate::sink::session::{Server, Session};
+use crate::sink::strategy::Strategy;
 use crate::sink::{SinkError, catalog, debt, ledger};
 use crate::source::sqlite::{self, Copy, CopyNotes};
 use crate::{backoff, failpoint};
 
+mod debts;
 mod fresh;
 
 /// What may be asked of a backfill.
@@ -62,6 +63,8 @@ pub struct Outcome {
     pub stopped: bool,
     /// What is still owed, and why it could not be paid.
     pub unpaid: Vec<String>,
+    /// What else a person has to know: policies left on, warnings of the server.
+    pub told: Vec<String>,
     /// What the file looks for: name, rows or the reason they were not found out, an example.
     pub findings: Vec<(String, Result<i64, String>, Option<String>)>,
     /// Words on the source file.
@@ -118,31 +121,30 @@ pub async fn run(
         progress: Arc::clone(progress),
         owner: format!("pid {} {:08x}", std::process::id(), fastrand::u32(..)),
         batch_rows: plan.limits.batch_rows,
+        lanes: plan.limits.lanes,
+        notes: Arc::default(),
     };
+    debts::pay_for_others(&control.client, &shared, plan, &resolved.jobs).await?;
     let left: u64 =
         resolved.jobs.iter().zip(&partitions).map(|(job, parts)| rows_left(job, parts)).sum();
     progress.expect(left);
-    let mut stopped = false;
-    for (job, parts) in resolved.jobs.iter().zip(&partitions) {
-        if stopped || parts.iter().all(|partition| partition.done) {
-            continue;
-        }
-        progress.stage(&job.target.name.name);
-        // A session of its own: the server may have come and gone since the last table.
-        let mut session = connect_patiently(server).await?;
-        debt::suspend(&mut session.client, &job.target).await?;
-        drop(session);
-        stopped = run_table(&shared, job, parts, plan.limits.lanes).await? == End::Stopped;
+    let loaded = run_tables(&shared, plan, &resolved.jobs, &partitions).await;
+    let stopped = !matches!(loaded, Ok(End::Partition));
+    if stopped {
+        debts::resume_policies(&control.client, plan).await;
     }
+    loaded?;
     let mut outcome = Outcome {
         tables: Vec::new(),
         resolved,
         stopped,
         unpaid: Vec::new(),
+        told: Vec::new(),
         findings: Vec::new(),
         notes,
     };
-    settle(plan, server, &mut outcome, progress).await?;
+    settle(plan, &shared, &mut outcome).await?;
+    outcome.told.extend(shared.notes.lock().iter().flat_map(|notes| notes.iter().cloned()));
     if !outcome.stopped && outcome.tables.iter().all(|table| table.done) {
         drop_copy(&copy);
     }
@@ -221,14 +223,44 @@ async fn create_missing(
     Ok(())
 }
 
+/// One table after the other: referred ones come first.
+async fn run_tables(
+    shared: &Shared,
+    plan: &Plan,
+    jobs: &[Job],
+    partitions: &[Vec<PartitionRow>],
+) -> Result<End, RunError> {
+    for (job, parts) in jobs.iter().zip(partitions) {
+        if parts.iter().all(|partition| partition.done) {
+            continue;
+        }
+        shared.progress.stage(&job.target.name.name);
+        // A session of its own: the server may have come and gone since the last table.
+        let mut session = connect_patiently(&shared.server).await?;
+        let load = debt::Load {
+            pipeline: &plan.name,
+            table: &job.target,
+            compressed: matches!(job.strategy, Strategy::DirectCompress { .. }),
+            oldest: job.oldest,
+        };
+        let warnings = debt::suspend(&mut session.client, &load).await?;
+        warnings.into_iter().for_each(|warning| shared.note(warning));
+        drop(session);
+        failpoint::hit("after_suspend");
+        if run_table(shared, job, parts).await? == End::Stopped {
+            return Ok(End::Stopped);
+        }
+    }
+    Ok(End::Partition)
+}
+
 /// All partitions of a table, on as many lanes as the file allows.
 async fn run_table(
     shared: &Shared,
     job: &Job,
     partitions: &[PartitionRow],
-    lanes: usize,
 ) -> Result<End, RunError> {
-    let lanes = if job.stateful { 1 } else { lanes };
+    let lanes = shared.lanes_of(job);
     let waiting: Vec<PartitionRow> =
         partitions.iter().filter(|partition| !partition.done).cloned().collect();
     let queue = Arc::new(std::sync::Mutex::new(waiting.into_iter()));
@@ -279,17 +311,12 @@ pub async fn connect_patiently(server: &Server) -> Result<Session, SinkError> {
 }
 
 /// After the lanes: debts, sequences, what the ledger says.
-async fn settle(
-    plan: &Plan,
-    server: &Server,
-    outcome: &mut Outcome,
-    progress: &Arc<Progress>,
-) -> Result<(), RunError> {
-    let session = connect_patiently(server).await?;
+async fn settle(plan: &Plan, shared: &Shared, outcome: &mut Outcome) -> Result<(), RunError> {
+    let session = connect_patiently(&shared.server).await?;
     let client = &session.client;
     failpoint::hit("before_settle");
     if !outcome.stopped {
-        outcome.unpaid = pay_debts(client, progress, &outcome.resolved.jobs).await?;
+        outcome.unpaid = debts::pay_all(client, shared, plan, &outcome.resolved.jobs).await?;
     }
     for job in &outcome.resolved.jobs {
         let partitions = ledger::partitions(client, job.stream_id).await?;
@@ -324,25 +351,6 @@ async fn look_for(
         Ok(row) => (name, Ok(row.get(0)), row.get(1)),
         Err(error) => (name, Err(SinkError::from(error).to_string()), None),
     }
-}
-
-/// Pays what is owed on the tables of this run; names what could not be paid. Another pipeline may be
-/// loading its own tables at this very moment: their debts are its business.
-async fn pay_debts(
-    client: &Client,
-    progress: &Progress,
-    jobs: &[Job],
-) -> Result<Vec<String>, SinkError> {
-    let mut unpaid = Vec::new();
-    let ours = |table: &TableName| jobs.iter().any(|job| job.target.name == *table);
-    for owed in debt::owed(client).await?.into_iter().filter(|owed| ours(&owed.table)) {
-        progress.stage("building indexes");
-        failpoint::hit("before_debt");
-        if let Err(error) = debt::pay(client, &owed).await {
-            unpaid.push(format!("{} {} on {}: {error}", owed.kind, owed.object, owed.table));
-        }
-    }
-    Ok(unpaid)
 }
 
 /// Whether everything the source has is accounted for: each table's balance, and, for a table that is

@@ -36,6 +36,8 @@ pub struct Job {
     pub strategy: Strategy,
     /// Why so.
     pub reason: String,
+    /// Earliest time in a sample of the source, µs since 2000.
+    pub oldest: Option<i64>,
     /// Time column of the target and width of a bucket, µs; empty and 0 without one.
     pub bucket: (String, i64),
     /// Rows of the source.

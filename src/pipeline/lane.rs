@@ -1,7 +1,8 @@
 //! A lane: reader → worker → writer for one partition, started again from the ledger's cursor after any
 //! failure that allows it. There is no other way to recover, so there is one way to be wrong.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -9,12 +10,13 @@ use tokio::sync::mpsc;
 use super::job::Job;
 use super::reader::{self, End};
 use super::shutdown::Shutdown;
-use super::worker::{Condemned, UnreadableState, Verdict, Worker};
+use super::worker::{self, Condemned, Layout, UnreadableState, Verdict, Worker};
 use crate::batch::Position;
 use crate::fault::{self, Fault};
 use crate::observe::progress::Progress;
 use crate::sink::ledger::{self, Claim, PartitionRow};
 use crate::sink::session::Server;
+use crate::sink::strategy::Strategy;
 use crate::sink::timescale::TimescaleSink;
 use crate::sink::{Encoded, Sink, SinkError};
 use crate::source::{Range, SourceError};
@@ -67,8 +69,28 @@ pub struct Shared {
     pub progress: Arc<Progress>,
     /// Names this process in the ledger.
     pub owner: String,
-    /// Rows a transaction holds at most.
+    /// Rows a transaction holds at most, where they are not compressed.
     pub batch_rows: usize,
+    /// Lanes of a table.
+    pub lanes: usize,
+    /// What the report has to tell: warnings of the server, each once.
+    pub notes: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Shared {
+    /// Lanes that a table can have.
+    pub fn lanes_of(&self, job: &Job) -> usize {
+        if job.stateful { 1 } else { self.lanes }
+    }
+
+    /// Tells a person now, and again in the report.
+    pub fn note(&self, text: String) {
+        if let Ok(mut notes) = self.notes.lock()
+            && notes.insert(text.clone())
+        {
+            self.progress.say(&text);
+        }
+    }
 }
 
 /// What one attempt learns for the next.
@@ -84,8 +106,12 @@ struct Attempt {
 
 /// Moves one partition to its end, or to a stop.
 pub async fn run(shared: &Shared, job: &Job, partition: &PartitionRow) -> Result<End, LaneError> {
+    let batch_rows = match &job.strategy {
+        Strategy::DirectCompress { batch_rows, .. } => *batch_rows,
+        _ => shared.batch_rows,
+    };
     let mut attempt = Attempt {
-        batch_rows: shared.batch_rows,
+        batch_rows,
         epoch: None,
         condemned: (Position::default(), Condemned::new()),
         failures: 0,
@@ -159,7 +185,7 @@ async fn run_once(
     if attempt.condemned.0 != claim.position {
         attempt.condemned = (claim.position.clone(), Condemned::new());
     }
-    let worker = Worker::new(
+    let mut worker = Worker::new(
         job.mapping(),
         job.time(),
         &claim,
@@ -167,6 +193,11 @@ async fn run_once(
         attempt.batch_rows,
     )
     .map_err(|error| LaneError::State { table: table(), error })?;
+    if let Strategy::DirectCompress { columnstore, .. } = &job.strategy {
+        let layout = Layout::new(columnstore, &job.destination.columns);
+        worker.sort(layout, worker::batch_bytes(shared.lanes_of(job)));
+    }
+    let warnings = Arc::clone(&session.warnings);
     let position = claim.position.clone();
     let mut cursor = position.clone();
     let mut sink = TimescaleSink::open(session, claim, &job.destination, &job.strategy)
@@ -183,6 +214,9 @@ async fn run_once(
     let work = std::thread::spawn(move || work(worker, &batches, end, &sender, &stages));
     let written = write_all(shared, &mut sink, &mut transactions, (attempt, &mut cursor)).await;
     drop(transactions);
+    // Such as "disabling direct compress because …": slower, and not in silence.
+    let heard = warnings.lock().map(|mut heard| std::mem::take(&mut *heard)).unwrap_or_default();
+    heard.into_iter().for_each(|warning| shared.note(format!("{}: {warning}", table())));
     let read = tokio::task::spawn_blocking(move || work.join()).await;
     let read = read.map_err(|_| LaneError::Thread("the worker"))?;
     let read = read.map_err(|_| LaneError::Thread("the worker"))?;

@@ -180,7 +180,7 @@ async fn create(
         source_id: job.source.identity.clone(),
         copy_id: copy_id.to_owned(),
         plan: job.canonical.join("\n"),
-        strategy: job.strategy.name().to_owned(),
+        strategy: job.strategy.meaning().to_owned(),
         columns: job.column_list(),
         tzdb: tzdb_version().to_owned(),
         bucket: job.bucket.clone(),
@@ -260,11 +260,14 @@ async fn go_on(
     stream: &Stream,
     copy_id: &str,
 ) -> Result<(), RegisterError> {
-    // What was chosen when the first row came stands.
-    job.strategy = match stream.strategy == Strategy::Append.name() {
-        true => Strategy::Append,
-        false => Strategy::Upsert { key: job.target.primary_key.clone() },
-    };
+    // What rows meant when the first one came stands; whether they are compressed as they come in is
+    // asked anew.
+    if stream.strategy != job.strategy.meaning() {
+        job.strategy = match stream.strategy == Strategy::Append.meaning() {
+            true => Strategy::Append,
+            false => Strategy::Upsert { key: job.target.primary_key.clone() },
+        };
+    }
     let plan = job.canonical.join("\n");
     if stream.plan != plan {
         let sql = "update millstream.stream set plan = $2, \

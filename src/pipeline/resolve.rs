@@ -9,11 +9,13 @@ use std::path::Path;
 use tokio_postgres::Client;
 
 use super::job::{Job, Window};
+use crate::batch::Batch;
 use crate::config::plan::{From, Plan, TablePlan};
 use crate::config::{Place, Problems};
 use crate::schema::{PgType, Selection, TargetTable};
+use crate::sink::columnstore::Columnstore;
 use crate::sink::timescale::Destination;
-use crate::sink::{SinkError, catalog, create, retention, strategy};
+use crate::sink::{SinkError, catalog, columnstore, create, retention, strategy};
 use crate::source::SourceError;
 use crate::source::profile;
 use crate::source::sqlite::{self, Catalog, CountError, SourceTable, Unusable};
@@ -21,6 +23,7 @@ use crate::transform::Reason;
 use crate::transform::clock::TimeError;
 use crate::transform::mapping::Mapping;
 
+mod filling;
 mod kept;
 mod propose;
 
@@ -92,8 +95,12 @@ pub async fn resolve(
         };
         let target = catalog::table(client, &table.to).await?;
         let retention = retention::of(client, &table.to).await?;
+        let direct = match &target {
+            Some(target) => columnstore::read(client, target).await?,
+            None => Err("the table is only made by this load".to_owned()),
+        };
         let table = Table { plan, table, source, rows, file, window, retention };
-        table.job(target, &mut resolved)?;
+        table.job((target, direct), &mut resolved)?;
     }
     if resolved.problems.error_count() > 0 {
         return Err(resolved.problems.into());
@@ -129,7 +136,11 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    fn job(self, found: Option<TargetTable>, resolved: &mut Resolved) -> Result<(), ResolveError> {
+    fn job(
+        self,
+        (found, direct): (Option<TargetTable>, Result<Columnstore, String>),
+        resolved: &mut Resolved,
+    ) -> Result<(), ResolveError> {
         let Self { plan, table, source, rows, file, window, retention } = self;
         let problems = &mut resolved.problems;
         let errors_before = problems.error_count();
@@ -149,15 +160,25 @@ impl Table<'_> {
         if problems.error_count() > errors_before {
             return Ok(());
         }
+        let batches = profile::sample(file, &source, &mapping.selection)?;
         let bounds = (&bucket, retention.as_ref());
-        let sampled = check_sample(table, (&source, file), &mut mapping, bounds, problems)?;
+        let sampled = check_sample(table, &batches, &mut mapping, bounds, problems);
         let label = target.name.to_string();
         let sampled = sampled
             .into_iter()
             .map(|((column, reason), rows)| (label.clone(), column, reason, rows));
         resolved.sampled.extend(sampled);
-        let written: Vec<String> = mapping.fields.iter().map(|f| f.column.clone()).collect();
-        let (strategy, reason) = match strategy::choose(table.strategy, &target, &written) {
+        let whole = filling::Whole {
+            rows,
+            spread: source.by_rowid,
+            bucket: &bucket,
+            lanes: if mapping.is_stateful() { 1 } else { plan.limits.lanes },
+        };
+        let (oldest, direct) = filling::look(&batches, &mut mapping, whole, direct);
+        let columns: Vec<_> =
+            mapping.fields.iter().map(|f| (f.column.clone(), f.ty.clone())).collect();
+        let candidate = strategy::Candidate { target: &target, columns: &columns, direct };
+        let (strategy, reason) = match strategy::choose(table.strategy, candidate) {
             Ok(chosen) => chosen,
             Err(message) => {
                 problems.error(table.place, &format!("{}.strategy", table.key), message, "");
@@ -169,10 +190,12 @@ impl Table<'_> {
             plan: table.clone(),
             destination: Destination {
                 table: target.name.quoted(),
-                columns: mapping.fields.iter().map(|f| (f.column.clone(), f.ty.clone())).collect(),
+                columns,
+                time: bucket.0.clone(),
             },
             strategy,
             reason,
+            oldest,
             bucket,
             row_count: rows,
             stream_id: 0,
@@ -272,17 +295,16 @@ type Sampled = HashMap<(String, Reason), u64>;
 /// Sends a sample through the mapping. Unstated zones and units are errors; the rest is told.
 fn check_sample(
     table: &TablePlan,
-    (source, file): (&SourceTable, &Path),
+    batches: &[Batch],
     mapping: &mut Mapping,
     (bucket, retention): (&(String, i64), Option<&(String, i64)>),
     problems: &mut Problems,
-) -> Result<Sampled, ResolveError> {
-    let batches = profile::sample(file, source, &mapping.selection)?;
+) -> Sampled {
     let mut refused = Sampled::new();
     let mut times: Option<(i64, i64)> = None;
     let time_field = mapping.fields.iter().position(|field| field.column == bucket.0);
     let rows: u64 = batches.iter().map(|batch| batch.row_count() as u64).sum();
-    for row in batches.iter().flat_map(crate::batch::Batch::rows) {
+    for row in batches.iter().flat_map(Batch::rows) {
         let mut field = 0;
         let outcome = mapping.apply(row, &mut |_, datum| {
             if let (true, crate::schema::Datum::Timestamp(us)) = (Some(field) == time_field, datum)
@@ -331,7 +353,7 @@ fn check_sample(
     refused.retain(|(_, reason), _| {
         !(mapping.is_stateful() && *reason == Reason::Time(TimeError::Fold))
     });
-    Ok(refused)
+    refused
 }
 
 fn rule_place(table: &TablePlan, column: &str) -> Place {

@@ -10,6 +10,7 @@ use crate::config::plan::Plan;
 use crate::observe::progress::{Summary, peak_rss_bytes};
 use crate::observe::report::{Plot, Report, Table};
 use crate::schema::Comparison;
+use crate::sink::debt::Debt;
 use crate::sink::fingerprint::NO_TIME;
 use crate::transform::clock;
 
@@ -112,6 +113,7 @@ fn tell(report: &mut Report, plan: &Plan, outcome: &Outcome, (open, read): (u64,
         worsen(report, "unbalanced");
         balance.iter().for_each(|line| report.note(format!("BALANCE: {line}")));
     }
+    outcome.told.iter().for_each(|line| report.note(line.clone()));
     for line in &outcome.unpaid {
         worsen(report, "unpaid");
         report.note(format!("owed: {line}; the next command tries again"));
@@ -147,8 +149,8 @@ fn rounded(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
-/// The report of a check: what will run, and how.
-pub fn of_check(plan: &Plan, resolved: &Resolved, edition: &str) -> Report {
+/// The report of a check: what will run, and how; with what earlier loads still owe.
+pub fn of_check(plan: &Plan, resolved: &Resolved, (edition, owed): (&str, &[Debt])) -> Report {
     let mut report = Report::new(format!("{}: {edition}", plan.name));
     let mut tables =
         Table::new("Tables", &["source", "rows", "key", "target", "written by", "because"]);
@@ -207,6 +209,9 @@ pub fn of_check(plan: &Plan, resolved: &Resolved, edition: &str) -> Report {
                 suspended.join(", ")
             ));
         }
+    }
+    for debt in owed {
+        report.note(format!("owed by `{}`: {debt}; the next backfill pays it", debt.pipeline));
     }
     if !resolved.left_behind.is_empty() {
         report.note(format!("source tables left behind: {}", resolved.left_behind.join(", ")));

@@ -185,7 +185,7 @@ pub async fn all(
         job.stream_id = stream.id;
         job.bucket.clone_from(&stream.bucket);
         job.window = stream.window;
-        if stream.strategy == Strategy::Append.name() {
+        if stream.strategy == Strategy::Append.meaning() {
             verified.push(by_fingerprint(client, &job).await?);
             if from_source {
                 verified.push(deep(client, &job).await?);

@@ -16,10 +16,17 @@ use crate::sink::{Encoded, copy};
 use crate::transform::Refusal;
 use crate::transform::mapping::{Mapping, Outcome};
 
+mod segments;
+
+use segments::Key;
+pub use segments::{Layout, batch_bytes, row_bytes};
+
 /// A transaction holds no more encoded bytes than this: memory stays bounded whatever the rows are.
 pub const BATCH_BYTES_MAX: usize = 8 << 20;
 /// Dead letters hold whole rows as JSON: a file that is all bad must fit in memory, too.
 const DEAD_LETTERS_MAX: usize = 1_000;
+/// A transaction that ends with its chunk holds so many rows at least.
+const CHUNK_ROWS_MIN: u64 = 10_000;
 /// COPY is sent in slices of this size.
 const SLICE_BYTES: usize = 1 << 18;
 
@@ -39,6 +46,8 @@ pub type Condemned = HashMap<u64, Verdict>;
 pub struct Worker {
     mapping: Mapping,
     fingerprinter: Fingerprinter,
+    /// Width of a bucket in µs; 0 without a time.
+    chunk_us: i64,
     /// Sums of this partition, over all its rows.
     buckets: Buckets,
     /// Rows of the bucket at hand that are not in `buckets` yet.
@@ -47,6 +56,9 @@ pub struct Worker {
     condemned: Condemned,
     refused: HashSet<Position>,
     batch_rows: usize,
+    batch_bytes: usize,
+    /// Rows are sorted for compression.
+    layout: Option<Layout>,
     /// Rows read since the cursor that this worker began at.
     read: u64,
     open: Open,
@@ -57,6 +69,8 @@ pub struct Worker {
 struct Open {
     copy: Vec<u8>,
     origins: Vec<u32>,
+    /// Where each row belongs; only where rows are sorted.
+    keys: Vec<Key>,
     counts: Counts,
     dead_letters: Vec<DeadLetter>,
     dead_bytes: usize,
@@ -69,12 +83,17 @@ impl Open {
         Self {
             copy: copy::HEADER.to_vec(),
             origins: Vec::new(),
+            keys: Vec::new(),
             counts: Counts::default(),
             dead_letters: Vec::new(),
             dead_bytes: 0,
             touched: BTreeSet::new(),
             position,
         }
+    }
+
+    fn byte_count(&self) -> usize {
+        self.copy.len() + self.keys.len() * size_of::<Key>()
     }
 }
 
@@ -96,6 +115,7 @@ impl Worker {
             Some((field, chunk_us))
         });
         Ok(Self {
+            chunk_us: time.map_or(0, |(_, chunk_us)| chunk_us),
             fingerprinter: Fingerprinter::new(types, time),
             mapping,
             buckets: claim.buckets.clone(),
@@ -104,10 +124,18 @@ impl Worker {
             condemned,
             refused: HashSet::new(),
             batch_rows: batch_rows.max(1),
+            batch_bytes: BATCH_BYTES_MAX,
+            layout: None,
             read: 0,
             open: Open::new(claim.position.clone()),
             scratch: Vec::new(),
         })
+    }
+
+    /// Sorts the rows of each transaction, which may hold so many bytes, for compression.
+    pub fn sort(&mut self, layout: Layout, batch_bytes: usize) {
+        self.layout = Some(layout);
+        self.batch_bytes = batch_bytes;
     }
 
     /// Leaves out rows that the sink refused in an earlier run, by their keys.
@@ -128,10 +156,19 @@ impl Worker {
         emit: &mut impl FnMut(Encoded) -> Result<(), E>,
     ) -> Result<(), E> {
         let last = batch.row_count().saturating_sub(1);
+        let mut before: Option<Row<'_>> = None;
         for (index, row) in batch.rows().enumerate() {
-            self.row(row);
+            if !self.row(row) {
+                // At the start of a batch the position stands behind the one before.
+                if let Some(before) = before {
+                    self.open.position = before.position();
+                }
+                emit(self.take(false))?;
+                self.row(row);
+            }
+            before = Some(row);
             let full = self.open.counts.read >= as_u64(self.batch_rows)
-                || self.open.copy.len() >= BATCH_BYTES_MAX
+                || self.open.byte_count() >= self.batch_bytes
                 || self.open.dead_letters.len() >= DEAD_LETTERS_MAX
                 || self.open.dead_bytes >= BATCH_BYTES_MAX;
             if full || index == last {
@@ -149,7 +186,8 @@ impl Worker {
         (done || self.open.counts.read > 0).then(|| self.take(done))
     }
 
-    fn row(&mut self, row: Row<'_>) {
+    /// Takes a row in; `false` when it has to open the next transaction, and nothing has happened yet.
+    fn row(&mut self, row: Row<'_>) -> bool {
         let selection = &self.mapping.selection;
         let columns = selection.key.len() + selection.columns.len();
         let digest = row.digest(columns, &mut self.scratch);
@@ -160,7 +198,7 @@ impl Worker {
         self.open.counts.read += 1;
         if !self.refused.is_empty() && self.refused.contains(&row.position()) {
             self.open.counts.rejected += 1;
-            return;
+            return true;
         }
         if !self.condemned.is_empty()
             && let Some(verdict) = self.condemned.remove(&number)
@@ -169,7 +207,7 @@ impl Worker {
             if let Some(letter) = self.open.dead_letters.last_mut() {
                 letter.sqlstate = Some(verdict.sqlstate);
             }
-            return;
+            return true;
         }
         let start = self.open.copy.len();
         let out = &mut self.open.copy;
@@ -177,7 +215,19 @@ impl Worker {
         copy::begin_tuple(out, field_count);
         let outcome = self.mapping.apply(row, &mut |_, datum| copy::field(out, &datum));
         match outcome {
-            Ok(Outcome::Used) => self.keep(start, origin),
+            Ok(Outcome::Used) => {
+                let tuple = self.open.copy.get(start + 2..).unwrap_or_default();
+                let hashed = self.fingerprinter.row(tuple);
+                let hashed = hashed.expect("our own encoder wrote it, and cast checked its JSON");
+                if self.ends_with(hashed.0) {
+                    self.open.copy.truncate(start);
+                    self.source_sum = self.source_sum.wrapping_sub(digest);
+                    self.open.counts.read -= 1;
+                    self.read -= 1;
+                    return false;
+                }
+                self.keep(start, origin, hashed);
+            }
             Ok(Outcome::Filtered) => {
                 self.open.copy.truncate(start);
                 self.open.counts.filtered += 1;
@@ -188,13 +238,25 @@ impl Worker {
                 self.set_aside(row, "transform", reason.code().to_owned(), column);
             }
         }
+        true
     }
 
-    fn keep(&mut self, start: usize, origin: u64) {
-        let tuple = self.open.copy.get(start + 2..).unwrap_or_default();
-        let hashed = self.fingerprinter.row(tuple);
-        let (bucket, hash) =
-            hashed.expect("our own encoder wrote the tuple, and cast checked its JSON");
+    /// Whether a row of this bucket comes after a whole chunk's worth of another: a chunk that is filled by
+    /// one transaction need not be compressed again. A mapping with state takes no row back.
+    fn ends_with(&self, bucket: i64) -> bool {
+        let (open, rows) = (self.latest.0, self.latest.1.n);
+        self.layout.is_some()
+            && bucket != open
+            && rows >= CHUNK_ROWS_MIN
+            && self.open.touched.is_empty()
+            && !self.mapping.is_stateful()
+    }
+
+    fn keep(&mut self, start: usize, origin: u64, (bucket, hash): (i64, u128)) {
+        if let Some(layout) = &self.layout {
+            let tuple = self.open.copy.get(start + 2..).unwrap_or_default();
+            self.open.keys.push(layout.key(tuple, bucket, start));
+        }
         if self.latest.0 != bucket {
             self.settle_latest();
             self.latest.0 = bucket;
@@ -250,6 +312,8 @@ impl Worker {
         let next = Open::new(self.open.position.clone());
         let mut full = std::mem::replace(&mut self.open, next);
         self.open.copy.reserve(full.copy.len());
+        let compressed =
+            segments::arrange(&mut full.copy, &mut full.origins, full.keys, self.chunk_us);
         let mut slices = Vec::new();
         if full.counts.made > 0 {
             full.copy.extend_from_slice(&copy::TRAILER);
@@ -261,6 +325,7 @@ impl Worker {
         let changed = full.touched.iter().filter_map(|at| Some((*at, *self.buckets.get(at)?)));
         Encoded {
             copy: slices,
+            compressed,
             origins: full.origins,
             counts: full.counts,
             dead_letters: full.dead_letters,

@@ -1,14 +1,19 @@
-//! What a load sets aside and owes: secondary indexes to build again, `not valid` foreign keys to put back.
+//! What a load sets aside and owes: secondary indexes to build again, `not valid` foreign keys to put back,
+//! policies to resume, chunks to compress again, aggregates to refresh.
 //!
-//! The definition is written down in the transaction that drops the object, under a lock that makes "the
-//! table is empty" true. Whoever comes next pays: the end of the load, or any later command. A build that
-//! was cut short leaves an invalid index, which `create index if not exists` would skip for ever: so the
-//! catalog is looked at, and what is not whole is dropped and built again.
+//! Everything is written down in the transaction that sets it aside, indexes under a lock that makes "the
+//! table is empty" true. Whoever comes next pays: the end of the load, or a later command. A debt belongs
+//! to the pipeline that made it for as long as that one runs, and to anyone after.
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Transaction};
 
 use super::SinkError;
 use crate::schema::{TableName, TargetTable, quote};
+
+mod index;
+mod policy;
+mod recompress;
+mod refresh;
 
 /// One thing owed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,55 +22,87 @@ pub struct Debt {
     pub id: i64,
     /// The table.
     pub table: TableName,
-    /// `index` or `foreign_key`.
+    /// `index`, `foreign_key`, `recompress`, `refresh` or `policy`: in this order they are paid.
     pub kind: String,
-    /// Name of the index or constraint.
+    /// Name of the index, constraint, job or aggregate.
     pub object: String,
     /// How to make it.
     pub definition: String,
+    /// Whose load made it; empty for nobody's.
+    pub pipeline: String,
 }
 
-/// Drops what the load is faster (indexes) or only possible (`not valid` keys) without, and writes it down.
-///
-/// Indexes go only while the table is empty, and never unique ones.
-pub async fn suspend(client: &mut Client, table: &TargetTable) -> Result<usize, SinkError> {
-    let wanted = table.indexes.iter().any(|index| !index.unique)
-        || table.foreign_keys.iter().any(|key| !key.validated);
-    // Only the owner may drop; for anybody else the load runs with them, slower and as exact.
-    if !wanted || !table.owned {
-        return Ok(0);
+impl std::fmt::Display for Debt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} on {}", self.kind, self.object, self.table)
     }
-    let name = table.name.quoted();
+}
+
+/// A load that is about to begin.
+#[derive(Clone, Copy, Debug)]
+pub struct Load<'a> {
+    /// Whose.
+    pub pipeline: &'a str,
+    /// Into which table.
+    pub table: &'a TargetTable,
+    /// Rows are compressed as they come in.
+    pub compressed: bool,
+    /// Earliest time that it is known to bring, µs since 2000.
+    pub oldest: Option<i64>,
+}
+
+/// Sets aside what would fight the load (policies), what it is faster without (indexes) and what it is
+/// only possible without (`not valid` keys), and writes all of it down. Gives warnings.
+pub async fn suspend(client: &mut Client, load: &Load<'_>) -> Result<Vec<String>, SinkError> {
+    let mut warnings = Vec::new();
+    if load.table.hypertable.is_some() {
+        // First, and for good: a policy at work may hold the locks that the rest waits for.
+        let transaction = begin(client, load).await?;
+        warnings.extend(policy::pause(&transaction, load).await?);
+        warnings.extend(refresh::promise(&transaction, load).await?);
+        if load.compressed {
+            recompress::promise(&transaction, load).await?;
+        }
+        transaction.commit().await?;
+    }
+    if index::wanted(load.table) {
+        let transaction = begin(client, load).await?;
+        index::suspend(&transaction, load).await?;
+        transaction.commit().await?;
+    }
+    Ok(warnings)
+}
+
+/// Two loads of one table set things aside one after the other.
+async fn begin<'a>(client: &'a mut Client, load: &Load<'_>) -> Result<Transaction<'a>, SinkError> {
     let transaction = client.transaction().await?;
     transaction.batch_execute("set local lock_timeout = '10s'").await?;
-    transaction.batch_execute(&format!("lock table {name} in share row exclusive mode")).await?;
-    let sql = format!("select not exists (select from {name})");
-    let empty: bool = transaction.query_one(&sql, &[]).await?.get(0);
-    let mut owed: Vec<(&str, &str, &str, String)> = Vec::new();
-    for index in table.indexes.iter().filter(|index| empty && !index.unique) {
-        let drop = format!("drop index {}.{}", quote(&table.name.schema), quote(&index.name));
-        owed.push(("index", &index.name, &index.definition, drop));
-    }
-    for key in table.foreign_keys.iter().filter(|key| !key.validated) {
-        let drop = format!("alter table {name} drop constraint {}", quote(&key.name));
-        owed.push(("foreign_key", &key.name, &key.definition, drop));
-    }
-    let target = table.name.to_string();
-    for (kind, object, definition, drop) in &owed {
-        let sql = "insert into millstream.ddl_debt (table_name, kind, object_name, definition) \
-                   values ($1, $2, $3, $4)";
-        transaction.execute(sql, &[&target, kind, object, definition]).await?;
-        transaction.batch_execute(drop).await?;
-    }
-    let count = owed.len();
-    transaction.commit().await?;
-    Ok(count)
+    let table = load.table.name.to_string();
+    transaction.execute("select pg_advisory_xact_lock(hashtextextended($1, 8))", &[&table]).await?;
+    Ok(transaction)
 }
 
-/// All that is owed in this database.
+/// Writes one debt down; one that is owed already stays as it is.
+async fn owe(
+    transaction: &Transaction<'_>,
+    load: &Load<'_>,
+    (kind, object, definition): (&str, &str, &str),
+) -> Result<(), SinkError> {
+    let sql = "insert into millstream.ddl_debt (table_name, kind, object_name, definition, pipeline) \
+               values ($1, $2, $3, $4, $5) \
+               on conflict (table_name, kind, object_name) where state = 'owed' do nothing";
+    let table = load.table.name.to_string();
+    transaction.execute(sql, &[&table, &kind, &object, &definition, &load.pipeline]).await?;
+    Ok(())
+}
+
+/// All that is owed in this database, in the order in which it is to be paid.
 pub async fn owed(client: &Client) -> Result<Vec<Debt>, SinkError> {
-    let sql = "select debt_id, table_name, kind, object_name, definition from millstream.ddl_debt \
-               where state = 'owed' order by debt_id";
+    // As JSON: a command that changes nothing may meet a ledger of before the column.
+    let sql = "select debt_id, table_name, kind, object_name, definition, \
+               coalesce(to_jsonb(d) ->> 'pipeline', '') from millstream.ddl_debt d \
+               where state = 'owed' order by array_position( \
+               array['index', 'foreign_key', 'recompress', 'refresh', 'policy'], kind), debt_id";
     let rows = client.query(sql, &[]).await?;
     let debts = rows.iter().filter_map(|row| {
         let (schema, name) = row.get::<_, &str>(1).split_once('.')?;
@@ -75,9 +112,48 @@ pub async fn owed(client: &Client) -> Result<Vec<Debt>, SinkError> {
             kind: row.get(2),
             object: row.get(3),
             definition: row.get(4),
+            pipeline: row.get(5),
         })
     });
     Ok(debts.collect())
+}
+
+/// The same for a database that may have no ledger yet.
+pub async fn known(client: &Client) -> Result<Vec<Debt>, SinkError> {
+    if super::ledger::exists(client).await? { owed(client).await } else { Ok(Vec::new()) }
+}
+
+/// Whether a pipeline runs, by the lock that its run holds.
+const RUNS: &str = "exists (select from pg_locks l, \
+    hashtextextended('millstream ' || s.pipeline, 0) as key \
+    where l.locktype = 'advisory' and l.granted and l.objsubid = 1 \
+    and l.database = (select oid from pg_database where datname = current_database()) \
+    and l.classid = ((key >> 32) & 4294967295)::oid and l.objid = (key & 4294967295)::oid)";
+
+/// What may be paid now by `pipeline` (or by nobody in particular: an empty name): its own debts and those
+/// of pipelines that do not run. What hangs on a table that another run is loading is left to that run.
+pub async fn due(client: &Client, pipeline: &str) -> Result<Vec<Debt>, SinkError> {
+    let owner = format!("select {RUNS} from (values ($1)) s (pipeline)");
+    let loader = format!(
+        "select s.pipeline from millstream.stream s where s.target_table = $1 and s.pipeline <> $2 \
+         and s.kind = 'pipeline' and {RUNS} limit 1"
+    );
+    let mut due = Vec::new();
+    for debt in owed(client).await? {
+        let owner = client.query_one(&owner, &[&debt.pipeline]).await?;
+        if debt.pipeline != pipeline && owner.get(0) {
+            continue;
+        }
+        let loader = client.query_opt(&loader, &[&debt.table.to_string(), &pipeline]).await?;
+        match loader {
+            Some(row) => {
+                let sql = "update millstream.ddl_debt set pipeline = $2 where debt_id = $1";
+                client.execute(sql, &[&debt.id, &row.get::<_, &str>(0)]).await?;
+            }
+            None => due.push(debt),
+        }
+    }
+    Ok(due)
 }
 
 /// Pays one debt. Safe to repeat, and to be cut short anywhere.
@@ -96,7 +172,10 @@ async fn pay_locked(client: &Client, debt: &Debt) -> Result<(), SinkError> {
         return Ok(());
     }
     match debt.kind.as_str() {
-        "index" => build_index(client, debt).await?,
+        "index" => index::build(client, debt).await?,
+        "recompress" => recompress::pay(client, debt).await?,
+        "refresh" => refresh::pay(client, debt).await?,
+        "policy" => policy::resume(client, debt).await?,
         _ => {
             let table = debt.table.quoted();
             let constraint = quote(&debt.object);
@@ -108,42 +187,14 @@ async fn pay_locked(client: &Client, debt: &Debt) -> Result<(), SinkError> {
             client.batch_execute(&sql).await?;
         }
     }
-    let sql = "update millstream.ddl_debt set state = 'paid', paid_at = now() where debt_id = $1";
-    client.execute(sql, &[&debt.id]).await?;
+    // With the last debt that looks at touched buckets they are in order again.
+    let sql = "with paid as (update millstream.ddl_debt set state = 'paid', paid_at = now() \
+                   where debt_id = $1) \
+               update millstream.bucket b set unsettled = false from millstream.stream s \
+               where $3 in ('recompress', 'refresh') and s.stream_id = b.stream_id \
+               and s.target_table = $2 and b.unsettled and not exists ( \
+                   select from millstream.ddl_debt d where d.table_name = $2 and d.state = 'owed' \
+                   and d.kind in ('recompress', 'refresh') and d.debt_id <> $1)";
+    client.execute(sql, &[&debt.id, &debt.table.to_string(), &debt.kind]).await?;
     Ok(())
-}
-
-async fn build_index(client: &Client, debt: &Debt) -> Result<(), SinkError> {
-    if is_whole(client, debt).await? {
-        return Ok(());
-    }
-    let drop =
-        format!("drop index if exists {}.{}", quote(&debt.table.schema), quote(&debt.object));
-    client.batch_execute(&drop).await?;
-    // As much memory for the sort as is safe on any server that holds years of data.
-    client.batch_execute("set maintenance_work_mem = '256MB'").await?;
-    let built = client.batch_execute(&debt.definition).await;
-    client.batch_execute("reset maintenance_work_mem").await?;
-    built?;
-    if !is_whole(client, debt).await? {
-        return Err(SinkError::Ledger(format!(
-            "the index {} is not whole after its build",
-            debt.object
-        )));
-    }
-    Ok(())
-}
-
-/// Valid, and there for every chunk.
-async fn is_whole(client: &Client, debt: &Debt) -> Result<bool, SinkError> {
-    let sql = "select i.indisvalid and not exists ( \
-                 select from pg_inherits h where h.inhparent = i.indrelid and not exists ( \
-                   select from pg_index ci join pg_class cc on cc.oid = ci.indexrelid \
-                   where ci.indrelid = h.inhrelid and ci.indisvalid \
-                   and cc.relname like '%' || left(c.relname, 30) || '%')) \
-               from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-               join pg_index i on i.indexrelid = c.oid \
-               where n.nspname = $1 and c.relname = $2";
-    let found = client.query_opt(sql, &[&debt.table.schema, &debt.object]).await?;
-    Ok(found.is_some_and(|row| row.get(0)))
 }

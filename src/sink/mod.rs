@@ -1,6 +1,7 @@
 //! Where rows go, and with them, in the same transaction, how far they were read.
 
 pub mod catalog;
+pub mod columnstore;
 pub mod copy;
 pub mod create;
 pub mod debt;
@@ -27,6 +28,8 @@ use session::SessionError;
 pub struct Encoded {
     /// A whole COPY stream, header and trailer included; empty when no row was made.
     pub copy: Vec<Bytes>,
+    /// The rows are to be compressed as they come in.
+    pub compressed: Option<Sorted>,
     /// For each row made: which of the rows read since the cursor it came from.
     pub origins: Vec<u32>,
     /// What became of the rows read.
@@ -45,6 +48,13 @@ pub struct Encoded {
     pub done: bool,
     /// Dead letters that these rows are: marked as replayed with them.
     pub replayed: Vec<i64>,
+}
+
+/// Rows that fill segments and are sorted for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sorted {
+    /// The bucket that all of them are in, where it is one: `[from, to)`, µs since 2000.
+    pub bucket: Option<(i64, i64)>,
 }
 
 /// A sink: one connection, one partition, all of the rows or none of them.

@@ -3,12 +3,15 @@
 //! No plaintext to a host that is not this machine unless the URL says `sslmode=disable`; no fall-back
 //! from TLS to plaintext. The password comes with the URL or from PGPASSWORD, and shows nowhere.
 
+use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls};
 
 use crate::fault;
 
@@ -46,10 +49,18 @@ fn advice(sqlstate: Option<&str>) -> String {
     format!(" ({code}){dash}{remedy}")
 }
 
+/// Warnings of the server, each once.
+pub type Warnings = Arc<Mutex<BTreeSet<String>>>;
+
+/// A trigger may warn at every row.
+const WARNINGS_MAX: usize = 20;
+
 /// A connection; closing is dropping it.
 pub struct Session {
     /// Statements go here.
     pub client: Client,
+    /// What the server warned of so far.
+    pub warnings: Warnings,
     driver: tokio::task::JoinHandle<()>,
 }
 
@@ -161,25 +172,44 @@ impl Server {
             cause: fault::chain(&error),
             sqlstate: error.code().map(|code| code.code().to_owned()),
         };
+        let warnings = Warnings::default();
+        let heard = Arc::clone(&warnings);
         let (client, driver) = match &self.tls {
             None => {
                 let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
-                (client, tokio::spawn(drive(connection)))
+                (client, tokio::spawn(drive(connection, heard)))
             }
             Some(tls) => {
                 let tls = tokio_postgres_rustls::MakeRustlsConnect::new((**tls).clone());
                 let (client, connection) = config.connect(tls).await.map_err(failed)?;
-                (client, tokio::spawn(drive(connection)))
+                (client, tokio::spawn(drive(connection, heard)))
             }
         };
-        Ok(Session { client, driver })
+        Ok(Session { client, warnings, driver })
     }
 }
 
-async fn drive<F: Future<Output = Result<(), tokio_postgres::Error>>>(connection: F) {
-    // The statement that was running gets the same error and reports it.
-    if let Err(error) = connection.await {
-        tracing::debug!(error = fault::chain(&error), "connection ended");
+async fn drive<S, T>(mut connection: Connection<S, T>, heard: Warnings)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+        match message {
+            Ok(AsyncMessage::Notice(notice)) => {
+                if let Ok(mut heard) = heard.lock()
+                    && heard.len() < WARNINGS_MAX
+                {
+                    heard.insert(notice.message().to_owned());
+                }
+            }
+            Ok(_) => {}
+            // The statement that was running gets the same error and reports it.
+            Err(error) => {
+                tracing::debug!(error = fault::chain(&error), "connection ended");
+                return;
+            }
+        }
     }
 }
 

@@ -3,7 +3,11 @@
 //! `commit()` of the driver answers Ok on an aborted transaction, so nothing is believed but the row count
 //! of COPY and the one row that the cursor's update touches.
 
+mod compress;
+mod locate;
+
 use bytes::Bytes;
+use compress::Compress;
 use futures_util::SinkExt as _;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
@@ -40,6 +44,8 @@ pub struct TimescaleSink {
     session: Session,
     claim: Claim,
     statements: Statements,
+    /// How rows are compressed, where they are.
+    compress: Option<Compress>,
 }
 
 struct Statements {
@@ -59,6 +65,8 @@ pub struct Destination {
     pub table: String,
     /// Columns with their types, in the order they are sent.
     pub columns: Vec<(String, PgType)>,
+    /// The column by whose time rows fall into buckets; empty where there is none.
+    pub time: String,
 }
 
 impl TimescaleSink {
@@ -71,7 +79,7 @@ impl TimescaleSink {
     ) -> Result<Self, SinkError> {
         let client = &session.client;
         let (copy, merge) = match strategy {
-            Strategy::Append => {
+            Strategy::Append | Strategy::DirectCompress { .. } => {
                 (super::copy::statement(&destination.table, &destination.columns), None)
             }
             Strategy::Upsert { key } => {
@@ -98,10 +106,11 @@ impl TimescaleSink {
             merge,
             buckets: client
                 .prepare(
-                    "insert into millstream.bucket (stream_id, part, bucket, n, sum) \
-                     select $1, $2, * from unnest($3::timestamptz[], $4::bigint[], $5::bytea[]) \
+                    "insert into millstream.bucket (stream_id, part, bucket, n, sum, unsettled) \
+                     select $1, $2, b.*, true \
+                     from unnest($3::timestamptz[], $4::bigint[], $5::bytea[]) b \
                      on conflict (stream_id, part, bucket) \
-                     do update set n = excluded.n, sum = excluded.sum",
+                     do update set n = excluded.n, sum = excluded.sum, unsettled = true",
                 )
                 .await?,
             state: client
@@ -121,7 +130,13 @@ impl TimescaleSink {
                 .await?,
             cursor: client.prepare(cursor).await?,
         };
-        Ok(Self { session, claim, statements })
+        let compress = match strategy {
+            Strategy::DirectCompress { columnstore, .. } => {
+                Some(Compress::new(client, claim.stream_id, (columnstore, destination)).await?)
+            }
+            _ => None,
+        };
+        Ok(Self { session, claim, statements, compress })
     }
 
     async fn still_ours(&self) -> Result<(), SinkError> {
@@ -137,6 +152,14 @@ impl TimescaleSink {
 
     fn client(&self) -> &Client {
         &self.session.client
+    }
+
+    async fn begin(&self, rows: &Encoded) -> Result<(), SinkError> {
+        self.client().batch_execute(BEGIN).await?;
+        match (&self.compress, rows.compressed) {
+            (Some(compress), Some(sorted)) => compress.begin(self.client(), sorted, rows).await,
+            _ => Ok(()),
+        }
     }
 
     /// COPY, and the count that alone proves it.
@@ -243,7 +266,7 @@ impl TimescaleSink {
     }
 
     async fn transaction(&self, rows: &Encoded) -> Result<i64, SinkError> {
-        self.client().batch_execute(BEGIN).await?;
+        self.begin(rows).await?;
         self.still_ours().await?;
         failpoint::hit("before_copy");
         if rows.counts.made > 0 {
@@ -259,71 +282,6 @@ impl TimescaleSink {
         self.client().batch_execute("commit").await?;
         failpoint::hit("after_commit");
         Ok(version)
-    }
-
-    /// Which row made COPY fail: by the line that the server names, else by halving, in transactions
-    /// that are all rolled back.
-    async fn locate(&self, rows: &Encoded, error: SinkError) -> Result<SinkError, SinkError> {
-        let SinkError::Database { error: cause, in_copy: true } = &error else { return Ok(error) };
-        let Some(server) = cause.as_db_error() else { return Ok(error) };
-        let made = rows.origins.len();
-        let line = server.where_().and_then(line_number);
-        let row = match line.filter(|line| (1..=made).contains(line)) {
-            Some(line) => line - 1,
-            None => self.bisect(rows).await?,
-        };
-        Ok(SinkError::Row {
-            row,
-            sqlstate: server.code().code().to_owned(),
-            message: server.message().to_owned(),
-            column: server.column().map(str::to_owned),
-        })
-    }
-
-    async fn bisect(&self, rows: &Encoded) -> Result<usize, SinkError> {
-        let tuples = super::copy::tuples(&rows.copy);
-        let (mut low, mut high) = (0, rows.origins.len());
-        // The first `low` rows are fine; among the first `high` one is not.
-        while high - low > 1 {
-            let middle = low + (high - low) / 2;
-            if self.fits(tuples.get(..middle).unwrap_or_default()).await? {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        if self.fits(tuples.get(..=low).unwrap_or_default()).await? {
-            return Err(SinkError::Vanished);
-        }
-        Ok(low)
-    }
-
-    async fn fits(&self, tuples: &[Bytes]) -> Result<bool, SinkError> {
-        self.client().batch_execute("rollback").await?;
-        self.client().batch_execute(BEGIN).await?;
-        let sink = self.client().copy_in::<_, Bytes>(&self.statements.copy).await?;
-        futures_util::pin_mut!(sink);
-        let mut parts = vec![Bytes::from_static(super::copy::HEADER)];
-        parts.extend(tuples.iter().cloned());
-        parts.push(Bytes::copy_from_slice(&super::copy::TRAILER));
-        for part in parts {
-            if sink.as_mut().feed(part).await.is_err() {
-                break;
-            }
-        }
-        let mut outcome = sink.finish().await;
-        if let (Ok(_), Some(merge)) = (&outcome, &self.statements.merge) {
-            outcome = self.client().execute(merge, &[]).await;
-        }
-        self.client().batch_execute("rollback").await?;
-        match outcome {
-            Ok(_) => Ok(true),
-            Err(error) => {
-                let error = SinkError::Database { error, in_copy: true };
-                // A time-out or a full lock table says nothing about the rows.
-                if error.fault() == crate::fault::Fault::Reject { Ok(false) } else { Err(error) }
-            }
-        }
     }
 }
 
@@ -369,24 +327,4 @@ fn merge_statement(destination: &Destination, key: &[String]) -> String {
          on conflict ({key}) {action}",
         destination.table
     )
-}
-
-/// `COPY t, line 701, column x` → 701. Only the number is read: the words are localised.
-fn line_number(context: &str) -> Option<usize> {
-    let after_table = context.strip_prefix("COPY ")?.split_once(", ")?.1;
-    let digits = after_table.trim_start_matches(|c: char| !c.is_ascii_digit());
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    digits.get(..end)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_line_of_a_copy_error_is_read() {
-        assert_eq!(line_number("COPY metric_hist, line 701"), Some(701));
-        assert_eq!(line_number("COPY t, line 3, column 7: \"x\""), Some(3));
-        assert_eq!(line_number("SQL statement \"SELECT 1\""), None);
-    }
 }

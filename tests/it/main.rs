@@ -9,8 +9,10 @@
 )]
 
 mod adopt;
+mod choreography;
 mod copy_roundtrip;
 mod dead_letters;
+mod direct;
 mod errors;
 mod exactly_once;
 mod iso22400;
