@@ -22,6 +22,7 @@ pub mod audit;
 pub mod backoff;
 pub mod batch;
 pub mod bench;
+pub mod columnar;
 pub mod config;
 pub mod database;
 pub mod failpoint;

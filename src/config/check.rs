@@ -23,7 +23,7 @@ const LANES: usize = 2;
 /// Keys that the file may hold, section by section; `docs/pipeline-file.md` has each with an example.
 pub const KEYS: [(&str, &[&str]); 8] = [
     ("", &["name", "source", "target", "state", "limits", "table", "finding"]),
-    ("source", &["sqlite"]),
+    ("source", &["sqlite", "parquet"]),
     ("target", &["url", "create"]),
     ("state", &["dir"]),
     ("limits", &["rejected", "batch_rows", "lanes"]),
@@ -113,17 +113,28 @@ fn read_plan(reader: &mut Reader<'_>, root: &Section<'_>, file: &Path) -> Option
 
 fn read_source(reader: &mut Reader<'_>, root: &Section<'_>, file: &Path) -> Option<SourcePlan> {
     let Some(section) = root.section(reader, "source") else {
-        missing(reader, root, "source", "[source] with sqlite = \"file.db\"");
+        missing(reader, root, "source", "[source] with sqlite = \"file.db\" or parquet = \"dir/\"");
         return None;
     };
     section.only(reader, keys("source"));
-    let Some(Text { value, place }) = section.text(reader, "sqlite") else {
-        missing(reader, &section, "sqlite", "the SQLite file to read");
-        return None;
+    let (sqlite, parquet) = (section.text(reader, "sqlite"), section.text(reader, "parquet"));
+    let (key, Text { value, place }) = match (sqlite, parquet) {
+        (Some(text), None) => ("source.sqlite", text),
+        (None, Some(text)) => ("source.parquet", text),
+        (None, None) => {
+            let hint = "the SQLite file to read; or parquet = \"dir/\", a folder of Parquet files";
+            missing(reader, &section, "sqlite", hint);
+            return None;
+        }
+        (Some(_), Some(text)) => {
+            let message = "both `sqlite` and `parquet`: which one?".to_owned();
+            reader.problems.error(text.place, "source", message, "keep one of them");
+            return None;
+        }
     };
     if value.contains("://") {
-        let message = "a SQLite source is a file, not a URL".to_owned();
-        reader.problems.error(place, "source.sqlite", message, "give the path of the file");
+        let message = "this source is a file or a folder, not a URL".to_owned();
+        reader.problems.error(place, key, message, "give its path");
     }
     // A relative path means the working directory, as on any command line; beside the pipeline
     // file is tried second, so that an example runs from anywhere.
@@ -133,7 +144,10 @@ fn read_source(reader: &mut Reader<'_>, root: &Section<'_>, file: &Path) -> Opti
         Some(beside) if !path.exists() && beside.exists() => beside,
         _ => path,
     };
-    Some(SourcePlan::Sqlite { path, place })
+    Some(match key {
+        "source.sqlite" => SourcePlan::Sqlite { path, place },
+        _ => SourcePlan::Parquet { path, place },
+    })
 }
 
 fn read_target(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<TargetPlan> {

@@ -47,13 +47,21 @@ pub enum SourcePlan {
         /// Where the file names it.
         place: Place,
     },
+    /// A folder of Parquet files.
+    Parquet {
+        /// The folder.
+        path: PathBuf,
+        /// Where the file names it.
+        place: Place,
+    },
 }
 
 impl SourcePlan {
-    /// The file it is read from.
+    /// The file or folder it is read from.
     pub fn path(&self) -> &Path {
-        let Self::Sqlite { path, .. } = self;
-        path
+        match self {
+            Self::Sqlite { path, .. } | Self::Parquet { path, .. } => path,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod adopt;
+pub mod archive;
 pub mod edition;
 pub mod finding;
 pub mod inventory;

@@ -15,13 +15,14 @@ use super::register;
 use super::resolve::{self, Resolved};
 use super::shutdown::Shutdown;
 use crate::batch::Counts;
-use crate::config::plan::{Finding, Plan};
+use crate::config::plan::{Finding, Plan, SourcePlan};
 use crate::fault::Fault;
 use crate::observe::progress::Progress;
 use crate::sink::ledger::PartitionRow;
 use crate::sink::session::{Server, Session};
 use crate::sink::strategy::Strategy;
 use crate::sink::{SinkError, catalog, debt, ledger};
+use crate::source::parquet;
 use crate::source::sqlite::{self, Copy, CopyNotes};
 use crate::{backoff, failpoint};
 
@@ -146,7 +147,7 @@ pub async fn run(
     settle(plan, &shared, &mut outcome).await?;
     outcome.told.extend(shared.notes.lock().iter().flat_map(|notes| notes.iter().cloned()));
     if !outcome.stopped && outcome.tables.iter().all(|table| table.done) {
-        drop_copy(&copy);
+        drop_copy(&plan.source, &copy);
     }
     // Only now may another run take a copy into the same folder.
     drop(control);
@@ -182,6 +183,11 @@ async fn take_copy(
     (progress, fresh): (&Arc<Progress>, bool),
 ) -> Result<(Copy, CopyNotes), RunError> {
     let path = plan.source.path();
+    if let SourcePlan::Parquet { .. } = plan.source {
+        // Its files never change: they are read where they are, and every byte is looked at first.
+        let id = parquet::Tables::read(path)?.digest()?;
+        return Ok((Copy { path: path.to_owned(), id, kept: true }, CopyNotes::default()));
+    }
     // Starting over means starting from the source as it is now.
     let unfinished = match fresh {
         true => None,
@@ -197,7 +203,10 @@ async fn take_copy(
     Ok(taken)
 }
 
-fn drop_copy(copy: &Copy) {
+fn drop_copy(source: &SourcePlan, copy: &Copy) {
+    if let SourcePlan::Parquet { .. } = source {
+        return;
+    }
     // A copy that stays behind costs disk, nothing else: the next run replaces it.
     if let Err(error) = std::fs::remove_file(&copy.path) {
         tracing::warn!(%error, path = %copy.path.display(), "the copy could not be removed");

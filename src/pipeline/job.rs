@@ -8,8 +8,8 @@ use crate::schema::{PgType, TargetTable};
 use crate::sink::ledger::StreamKey;
 use crate::sink::strategy::Strategy;
 use crate::sink::timescale::Destination;
-use crate::source::sqlite::{SourceTable, SqliteSource};
-use crate::source::{Source, SourceError};
+use crate::source::sqlite::SourceTable;
+use crate::source::{self, Source, SourceError};
 use crate::transform::mapping::Mapping;
 
 /// Rows outside `[from, to)` of a table's time column are left out; µs since 2000.
@@ -24,7 +24,7 @@ pub struct Job {
     pub plan: TablePlan,
     /// The source table.
     pub source: SourceTable,
-    /// The file it is read from.
+    /// The file or folder it is read from.
     pub source_file: PathBuf,
     /// The target table.
     pub target: TargetTable,
@@ -87,7 +87,7 @@ impl Job {
     /// A source of its own, for one thread.
     pub fn open_source(&self) -> Result<Box<dyn Source>, SourceError> {
         let selection = self.mapping().selection;
-        Ok(Box::new(SqliteSource::open(&self.source_file, &self.source, &selection)?))
+        source::open(&self.source_file, &self.source, &selection)
     }
 
     /// Time column and bucket width.

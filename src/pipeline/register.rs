@@ -12,7 +12,6 @@ use crate::sink::SinkError;
 use crate::sink::fingerprint::Buckets;
 use crate::sink::ledger::{self, PartitionRow, Stream, StreamKey};
 use crate::sink::strategy::Strategy;
-use crate::source::sqlite;
 use crate::source::{Range, SourceError, profile};
 use crate::transform::clock::tzdb_version;
 
@@ -200,8 +199,7 @@ fn cut(job: &Job) -> Result<Vec<Range>, SourceError> {
     if !job.source.by_rowid || ordered {
         return Ok(whole);
     }
-    let connection = sqlite::open(&job.source_file)?;
-    let Some((low, high)) = profile::rowid_bounds(&connection, &job.source)? else {
+    let Some((low, high)) = profile::bounds(&job.source_file, &job.source)? else {
         return Ok(whole);
     };
     let span = high.saturating_sub(low);

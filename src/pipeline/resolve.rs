@@ -10,15 +10,16 @@ use tokio_postgres::Client;
 
 use super::job::{Job, Window};
 use crate::batch::Batch;
-use crate::config::plan::{From, Plan, TablePlan};
+use crate::config::plan::{Plan, SourcePlan, TablePlan};
 use crate::config::{Place, Problems};
 use crate::schema::{PgType, Selection, TargetTable};
 use crate::sink::columnstore::Columnstore;
 use crate::sink::timescale::Destination;
 use crate::sink::{SinkError, catalog, columnstore, create, retention, strategy};
-use crate::source::SourceError;
 use crate::source::profile;
-use crate::source::sqlite::{self, Catalog, CountError, SourceTable, Unusable};
+use crate::source::sqlite::{CountError, SourceTable, Unusable};
+use crate::source::tables::Tables;
+use crate::source::{Origin, SourceError};
 use crate::transform::Reason;
 use crate::transform::clock::TimeError;
 use crate::transform::mapping::Mapping;
@@ -26,6 +27,7 @@ use crate::transform::mapping::Mapping;
 mod filling;
 mod kept;
 mod propose;
+mod told;
 
 /// More chunks than this and the server's lock table becomes the limit.
 const CHUNKS_MAX: i128 = 1_000;
@@ -66,8 +68,11 @@ pub async fn resolve(
     file: &Path,
     window: Window,
 ) -> Result<Resolved, ResolveError> {
-    let connection = sqlite::open(file)?;
-    let catalog = Catalog::read(&connection)?;
+    let origin = match plan.source {
+        SourcePlan::Sqlite { .. } => Origin::Sqlite,
+        SourcePlan::Parquet { .. } => Origin::Parquet,
+    };
+    let tables = Tables::open(origin, file)?;
     let has_timescale = catalog::has_timescale(client).await?;
     let mut resolved = Resolved {
         jobs: Vec::new(),
@@ -77,22 +82,15 @@ pub async fn resolve(
         sampled: Vec::new(),
     };
     for table in &plan.tables {
-        let source = source_table(table, &catalog, &connection);
-        let source = match source {
-            Ok(source) => source,
-            Err(Unusable { message, hint }) => {
-                resolved.problems.error(table.place, &table.key, message, hint);
-                continue;
-            }
-        };
-        let rows = match sqlite::verify_readable(file, &source) {
-            Ok(rows) => rows,
+        let (source, rows, left_out) = match tables.table(&table.from) {
+            Ok(found) => found,
             Err(CountError::Source(error)) => return Err(error.into()),
             Err(CountError::Key(Unusable { message, hint })) => {
                 resolved.problems.error(table.place, &table.key, message, hint);
                 continue;
             }
         };
+        told::check(table, &source, &left_out, &mut resolved.problems);
         let target = catalog::table(client, &table.to).await?;
         let retention = retention::of(client, &table.to).await?;
         let direct = match &target {
@@ -106,22 +104,11 @@ pub async fn resolve(
         return Err(resolved.problems.into());
     }
     order(&mut resolved.jobs);
-    let read: HashSet<String> = plan.tables.iter().map(|table| table.from.label()).collect();
-    let names = catalog.tables.iter().filter(|table| table.kind != sqlite::Kind::View);
-    resolved.left_behind =
-        names.map(|table| table.name.clone()).filter(|name| !read.contains(name)).collect();
+    let read: HashSet<&String> = resolved.jobs.iter().map(|job| &job.source.label).collect();
+    let names = tables.names().into_iter();
+    let left_behind: Vec<String> = names.filter(|name| !read.contains(name)).collect();
+    resolved.left_behind = left_behind;
     Ok(resolved)
-}
-
-fn source_table(
-    table: &TablePlan,
-    catalog: &Catalog,
-    connection: &rusqlite::Connection,
-) -> Result<SourceTable, Unusable> {
-    match &table.from {
-        From::Table { name, key } => catalog.table(name, key),
-        From::Query { sql, key } => Catalog::query(connection, sql, key, table.from.label()),
-    }
 }
 
 /// One table on its way to a job.
@@ -147,6 +134,7 @@ impl Table<'_> {
         let has_timescale = resolved.has_timescale;
         let made = found_or_made((plan, table), (&source, file), found, has_timescale, problems)?;
         let Some((target, statements)) = made else { return Ok(()) };
+        let table = &told::plan(table, &source, &target);
         let mut mapping = Mapping::resolve(table, &source.key, &source.columns, &target, problems);
         check_target(table, &target, problems);
         let bucket = bucket(table, &target);

@@ -9,6 +9,7 @@ pub mod fingerprint;
 pub mod ledger;
 pub mod memory;
 pub mod null;
+pub mod parquet;
 pub mod reject;
 pub mod retention;
 pub mod session;

@@ -1,12 +1,16 @@
 //! Where rows come from. A source blocks, owns its thread, and knows neither transforms nor sinks.
 
+pub mod parquet;
 pub mod profile;
 pub mod sqlite;
+pub mod tables;
 pub mod vec;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use crate::batch::{Batch, Position};
+use crate::schema::Selection;
 
 /// A source of one table.
 ///
@@ -23,6 +27,27 @@ pub trait Source: Send {
         position: &Position,
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<(), SourceError>;
+}
+
+/// What a table is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A SQLite file.
+    Sqlite,
+    /// A folder of Parquet files.
+    Parquet,
+}
+
+/// Opens one table of a file or folder.
+pub fn open(
+    path: &Path,
+    table: &sqlite::SourceTable,
+    selection: &Selection,
+) -> Result<Box<dyn Source>, SourceError> {
+    Ok(match table.origin {
+        Origin::Sqlite => Box::new(sqlite::SqliteSource::open(path, table, selection)?),
+        Origin::Parquet => Box::new(parquet::ParquetSource::open(path, table, selection)?),
+    })
 }
 
 /// The keys of a partition: `(after, through]`, empty for an open end.

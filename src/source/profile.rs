@@ -5,8 +5,8 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::sqlite::{self, SourceTable, SqliteSource};
-use super::{Range, Source, SourceError};
+use super::sqlite::{self, SourceTable};
+use super::{Origin, Range, SourceError, parquet};
 use crate::batch::{Batch, Position, Row, ValueRef};
 use crate::schema::{PgType, Selection, quote};
 
@@ -22,10 +22,9 @@ pub fn sample(
     table: &SourceTable,
     selection: &Selection,
 ) -> Result<Vec<Batch>, SourceError> {
-    let connection = sqlite::open(file)?;
-    let mut source = SqliteSource::open(file, table, selection)?;
+    let mut source = super::open(file, table, selection)?;
     let mut batches: Vec<Batch> = Vec::new();
-    for (range, rows_max) in windows(&connection, table)? {
+    for (range, rows_max) in windows(file, table)? {
         if batches.iter().map(Batch::byte_count).sum::<usize>() > BYTES_MAX {
             break;
         }
@@ -41,15 +40,12 @@ pub fn sample(
 }
 
 /// Ranges spread over a table that is read by rowid; the first rows of any other.
-fn windows(
-    connection: &Connection,
-    table: &SourceTable,
-) -> Result<Vec<(Range, usize)>, SourceError> {
+fn windows(file: &Path, table: &SourceTable) -> Result<Vec<(Range, usize)>, SourceError> {
     let all = vec![(Range::default(), 20_000)];
     if !table.by_rowid {
         return Ok(all);
     }
-    let Some((low, high)) = rowid_bounds(connection, table)? else { return Ok(all) };
+    let Some((low, high)) = bounds(file, table)? else { return Ok(all) };
     let step = (high.saturating_sub(low) / WINDOWS).max(WINDOW_ROWS);
     let at = |key: i64| Position::after([ValueRef::Integer(key)].into_iter());
     let mut starts: Vec<i64> = (0..WINDOWS)
@@ -66,6 +62,14 @@ fn windows(
         through: at(start.saturating_add(WINDOW_ROWS - 1)),
     };
     Ok(starts.into_iter().map(|start| (range(start), usize::MAX)).collect())
+}
+
+/// Smallest and largest key of a table that is read by one integer; `None` for an empty table.
+pub fn bounds(file: &Path, table: &SourceTable) -> Result<Option<(i64, i64)>, SourceError> {
+    match table.origin {
+        Origin::Sqlite => rowid_bounds(&sqlite::open(file)?, table),
+        Origin::Parquet => parquet::bounds(file, table),
+    }
 }
 
 /// Smallest and largest rowid; `None` for an empty table.

@@ -229,10 +229,27 @@ fn time_of_day(text: &str) -> Option<i64> {
     (us <= 86_400_000_000).then_some(us)
 }
 
+/// `P14M-3DT-4.500000S`, as Parquet files of ours have it: each field with its own sign, which jiff's spans
+/// cannot have.
+fn interval_by_field(text: &str) -> Option<Datum<'static>> {
+    let (months, rest) = text.strip_prefix('P')?.split_once('M')?;
+    let (days, seconds) = rest.split_once("DT")?;
+    let (whole, fraction) = seconds.strip_suffix('S')?.split_once('.')?;
+    if fraction.len() != 6 {
+        return None;
+    }
+    let (months, days) = (months.parse().ok()?, days.parse().ok()?);
+    let us = format!("{whole}{fraction}").parse().ok()?;
+    Some(Datum::Interval { months, days, us })
+}
+
 /// ISO 8601 (`PT8H30M`, `P1DT2H`), jiff's friendly form (`8h 30m`), or a clock (`08:30:00`).
 fn interval(text: &str) -> Result<Datum<'static>, Reason> {
     if let Some(us) = time_of_day(text) {
         return Ok(Datum::Interval { months: 0, days: 0, us });
+    }
+    if let Some(exact) = interval_by_field(text) {
+        return Ok(exact);
     }
     let span: jiff::Span = text.trim().parse().map_err(|_| Reason::Syntax)?;
     let months = i32::from(span.get_years()) * 12 + span.get_months();
@@ -331,6 +348,8 @@ mod tests {
         assert_eq!(time_of_day("6:00"), None);
         let interval = of_text("P1Y2M3DT4H", &PgType::Interval).unwrap();
         assert_eq!(interval, Datum::Interval { months: 14, days: 3, us: 14_400_000_000 });
+        let interval = of_text("P-1M3DT-0.500000S", &PgType::Interval).unwrap();
+        assert_eq!(interval, Datum::Interval { months: -1, days: 3, us: -500_000 });
     }
 
     #[test]

@@ -243,7 +243,12 @@ impl Meaning {
         match ty {
             PgType::Timestamptz(digits) | PgType::Timestamp(digits) if *digits < 6 => {
                 let step = 10_i64.pow(6 - u32::from(*digits));
-                if us % step == 0 { Ok(Datum::Timestamp(us)) } else { Err(Reason::Precision) }
+                let endless = us == i64::MIN || us == i64::MAX;
+                if endless || us % step == 0 {
+                    Ok(Datum::Timestamp(us))
+                } else {
+                    Err(Reason::Precision)
+                }
             }
             _ => Ok(Datum::Timestamp(us)),
         }

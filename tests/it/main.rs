@@ -9,6 +9,7 @@
 )]
 
 mod adopt;
+mod archive;
 mod choreography;
 mod copy_roundtrip;
 mod dead_letters;

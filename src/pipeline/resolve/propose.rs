@@ -6,6 +6,7 @@ use super::ResolveError;
 use crate::config::Problems;
 use crate::config::plan::{ColumnRule, TablePlan};
 use crate::schema::{PgType, Selection, TargetColumn, TargetTable};
+use crate::source::Origin;
 use crate::source::profile::{self, Classes};
 use crate::source::sqlite::SourceTable;
 
@@ -26,7 +27,14 @@ pub(super) fn target(
     for (index, column) in source.columns.iter().enumerate() {
         let rows = sample.iter().flat_map(crate::batch::Batch::rows);
         let classes = Classes::of(rows, source.key.len() + index);
-        let proposed = classes.propose(&column.declared);
+        let proposed = match source.origin {
+            Origin::Sqlite => classes.propose(&column.declared),
+            // A file names its types; lengths and digits are for a table that is made by hand.
+            Origin::Parquet => {
+                let bare = column.declared.split('(').next().unwrap_or_default();
+                PgType::parse(bare).unwrap_or(PgType::Text)
+            }
+        };
         let renamed: Vec<&ColumnRule> = plan
             .columns
             .iter()

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::{SourceError, explain};
 use crate::schema::{SourceColumn, quote};
+use crate::source::Origin;
 
 /// All tables and views of a file.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +54,8 @@ pub struct SourceTable {
     pub columns: Vec<SourceColumn>,
     /// Names its schema: another one is another source.
     pub identity: String,
+    /// What it is read from.
+    pub origin: Origin,
 }
 
 /// Why something cannot be read as the file says.
@@ -130,6 +133,7 @@ impl Catalog {
             key,
             by_rowid,
             columns: entry.columns.clone(),
+            origin: Origin::Sqlite,
         })
     }
 
@@ -156,7 +160,8 @@ impl Catalog {
             .collect();
         let identity = format!("sqlite query {sql} key ({})", key.join(", "));
         let sql = format!("({sql})");
-        Ok(SourceTable { label, sql, key: key.to_vec(), by_rowid: false, columns, identity })
+        let (key, origin) = (key.to_vec(), Origin::Sqlite);
+        Ok(SourceTable { label, sql, key, by_rowid: false, columns, identity, origin })
     }
 }
 
@@ -245,6 +250,12 @@ pub(super) fn count(connection: &Connection, table: &SourceTable) -> Result<u64,
 pub enum CountError {
     /// The file cannot be read.
     Source(SourceError),
-    /// The key does not serve.
+    /// The table or its key does not serve.
     Key(Unusable),
+}
+
+impl From<SourceError> for CountError {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
 }
