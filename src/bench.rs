@@ -258,7 +258,9 @@ impl Bench {
             }),
         );
         report.fact("peak_rss_bytes", middle(runs, "peak_rss_bytes"));
-        report.fact("peak_rss_bytes_compressed", middle(direct, "peak_rss_bytes"));
+        if !direct.is_empty() {
+            report.fact("peak_rss_bytes_compressed", middle(direct, "peak_rss_bytes"));
+        }
         report.fact(
             "latency_ms",
             json!({ "p50": middle(runs, "commit_ms_p50"), "p99": middle(runs, "commit_ms_p99") }),

@@ -34,6 +34,10 @@ pub(crate) struct Arguments {
     /// Run jobs again that failed the last time.
     #[arg(long)]
     run_jobs: bool,
+    /// Write rows that are past their time into Parquet files in DIR, and drop them once these were read
+    /// back. A retention job of the server drops without: give it a longer time.
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
 }
 
 pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result<Ended> {
@@ -49,6 +53,7 @@ pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result
         dry_run: arguments.dry_run,
         accept_loss: arguments.accept_loss,
         run_jobs: arguments.run_jobs,
+        archive: arguments.archive.as_deref(),
     };
     let mut report = Report::new(server.describe());
     report.fact("server", edition::detect(&session.client).await?.to_string());

@@ -71,10 +71,19 @@ pub async fn archive(
     dir: &Path,
 ) -> Result<Vec<Archived>, ArchiveError> {
     let mut archived = Vec::new();
-    for range in range::before(client, table, time, before).await? {
+    for range in ranges(client, table, (time, before)).await? {
         archived.push(archive_chunk(client, &range, dir).await?);
     }
     Ok(archived)
+}
+
+/// What [`archive`] would take, in order.
+pub async fn ranges(
+    client: &Client,
+    table: &TableName,
+    (time, before): (&str, i64),
+) -> Result<Vec<ChunkRange>, ArchiveError> {
+    range::before(client, table, time, before).await
 }
 
 /// Archives and drops one range; `dir` gets a folder for the table. Files are written on this thread.

@@ -42,13 +42,15 @@ impl From<tokio_postgres::Error> for MaintainError {
 
 /// How to go about it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub struct Options<'a> {
     /// Only say what would be done.
     pub dry_run: bool,
     /// Retention may drop a history that was older than it when it was loaded.
     pub accept_loss: bool,
     /// Run jobs again that failed the last time.
     pub run_jobs: bool,
+    /// Old rows go into Parquet files in this folder first, also where the edition has a job that drops them.
+    pub archive: Option<&'a Path>,
 }
 
 /// What became of a step.
@@ -168,7 +170,7 @@ pub async fn sets(
 pub async fn run(
     client: &mut Client,
     policies: &[Policies],
-    options: Options,
+    options: Options<'_>,
 ) -> Result<Maintained, MaintainError> {
     lock(client).await?;
     let done = run_locked(client, policies, options).await;
@@ -183,7 +185,7 @@ pub async fn run(
 async fn run_locked(
     client: &mut Client,
     policies: &[Policies],
-    options: Options,
+    options: Options<'_>,
 ) -> Result<Maintained, SinkError> {
     client.batch_execute("set lock_timeout = '10s'").await?;
     let kind = edition::detect(client).await?.kind;
@@ -191,6 +193,11 @@ async fn run_locked(
     pay_debts(client, options, &mut done).await?;
     for set in policies {
         if kind == Kind::Community {
+            if options.archive.is_some() {
+                for table in &set.tables {
+                    retention::of(client, table, (kind, options), &mut done).await?;
+                }
+            }
             jobs::look(client, set, options, &mut done).await?;
         } else {
             let count = set.tables.iter().filter(|table| table.compress.is_some()).count();
@@ -220,7 +227,7 @@ async fn lock(client: &Client) -> Result<(), MaintainError> {
 
 async fn pay_debts(
     client: &Client,
-    options: Options,
+    options: Options<'_>,
     done: &mut Maintained,
 ) -> Result<(), SinkError> {
     if !loading::has_ledger(client).await? {
@@ -252,7 +259,7 @@ async fn pay_debts(
 async fn statistics(
     client: &Client,
     set: &Policies,
-    options: Options,
+    options: Options<'_>,
     done: &mut Maintained,
 ) -> Result<(), SinkError> {
     for table in &set.tables {

@@ -221,6 +221,37 @@ fn a_table_that_is_being_loaded_is_left_alone_and_a_loaded_history_asks_first() 
 }
 
 #[test]
+fn with_archive_what_is_old_is_in_files_before_it_is_gone() {
+    for database in [Database::plain(), Database::timescale()] {
+        let scene = Scene::with(database, READINGS);
+        policies(&scene, READINGS_KEPT);
+        readings(&scene.path("source.db"), 200_000);
+        scene.backfill().ends(0);
+        let archive =
+            |task: &str| step(&maintain(&scene, &["--archive", "old"], 0), task, "reading");
+        scene.database.run("update millstream.partition set done = false");
+        let (outcome, why) = archive("retention");
+        assert!(outcome == "skipped" && why.contains("not done with it"), "{outcome}: {why}");
+        assert_eq!(scene.database.number("select count(*) from reading"), 200_000);
+        scene.database.run("update millstream.partition set done = true");
+        let sum = "select coalesce(sum(hashtextextended(r::text, 0)::numeric), 0) from reading r";
+        let before = scene.database.text(sum);
+        let (outcome, detail) = archive("archive");
+        assert!(outcome == "done" && detail.starts_with("200000 rows"), "{outcome}: {detail}");
+        assert_eq!(scene.database.number("select count(*) from reading"), 0);
+        assert_eq!(archive("archive").0, "nothing to do");
+        // And back, by a pipeline of its own.
+        scene.write(
+            "back.toml",
+            "name = \"back\"\n[source]\nparquet = \"old\"\n[[table]]\n\
+             from = \"public.reading\"\nto = \"public.reading\"\naccept_retention = true\n",
+        );
+        scene.millstream(&["backfill", "back.toml"]).ends(0);
+        assert_eq!(scene.database.text(sum), before);
+    }
+}
+
+#[test]
 fn a_load_that_begins_while_rows_are_dropped_waits() {
     let scene = Scene::with(Database::plain(), READINGS);
     policies(&scene, READINGS_KEPT);

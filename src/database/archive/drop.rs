@@ -4,6 +4,7 @@ use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use super::range::Reading;
 use super::{ArchiveError, Folder, State};
+use crate::database::loading;
 use crate::failpoint;
 use crate::sink::SinkError;
 use crate::sink::fingerprint::Sum;
@@ -42,6 +43,14 @@ pub(super) async fn drop_range(
         }
     };
     transaction.batch_execute(&format!("set local lock_timeout = '{LOCK_TIMEOUT}'")).await?;
+    // A load that has begun is half of a history; one that begins now waits for this transaction.
+    if loading::has_ledger(&transaction).await? {
+        transaction.batch_execute("lock table millstream.partition in share mode").await?;
+        let table = &reading.chunk.table;
+        if let Some(who) = loading::by(&transaction, table).await? {
+            return Err(ArchiveError::Loading { table: table.clone(), who });
+        }
+    }
     let chunks = match reading.is_hypertable {
         true => lock(&transaction, reading).await?,
         false => Vec::new(),

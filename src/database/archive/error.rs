@@ -12,6 +12,14 @@ pub enum ArchiveError {
     /// The table is not there.
     #[error("there is no table {0} to archive")]
     NoTable(TableName),
+    /// Somebody loads it.
+    #[error("{table} is left alone: {who}")]
+    Loading {
+        /// The table.
+        table: TableName,
+        /// Who, in words.
+        who: String,
+    },
     /// No time column of that name.
     #[error("{table} has no column {column} of a type that holds a time; name its time column")]
     NoTime {

@@ -27,7 +27,7 @@ const JOBS: &str = "select j.job_id, j.application_name::text, j.scheduled, \
 pub(super) async fn look(
     client: &Client,
     set: &Policies,
-    options: Options,
+    options: Options<'_>,
     done: &mut Maintained,
 ) -> Result<(), SinkError> {
     let tables = set.tables.iter().map(|table| &table.name);
@@ -41,7 +41,11 @@ pub(super) async fn look(
     Ok(())
 }
 
-async fn one(client: &Client, row: &Row, options: Options) -> Result<(Outcome, String), SinkError> {
+async fn one(
+    client: &Client,
+    row: &Row,
+    options: Options<'_>,
+) -> Result<(Outcome, String), SinkError> {
     let (id, name): (i32, &str) = (row.get(0), row.get(1));
     let (status, last, next): (&str, &str, &str) = (row.get(3), row.get(4), row.get(5));
     let table = TableName { schema: row.get(6), name: row.get(7) };

@@ -1,13 +1,16 @@
 //! Retention where the server has no job for it: old chunks are dropped, old rows of a table without chunks
 //! are deleted, one slice of time a transaction.
 
+use std::path::Path;
+
 use tokio_postgres::Client;
 
 use crate::config::policy::{Retain, Span, TablePolicy};
+use crate::database::archive::{self, ArchiveError};
 use crate::database::edition::Kind;
 use crate::database::loading;
 use crate::database::policy::{found, literal, loss, regclass};
-use crate::schema::{TableName, quote};
+use crate::schema::{PG_EPOCH_US, TableName, quote};
 use crate::sink::SinkError;
 
 use super::{Maintained, Options, Outcome};
@@ -60,7 +63,7 @@ pub async fn expire(
 pub(super) async fn of(
     client: &mut Client,
     table: &TablePolicy,
-    (kind, options): (Kind, Options),
+    (kind, options): (Kind, Options<'_>),
     done: &mut Maintained,
 ) -> Result<(), SinkError> {
     let Some(Retain::For(kept)) = table.retain else { return Ok(()) };
@@ -68,7 +71,7 @@ pub(super) async fn of(
     let skip = match (&found.loading, found.exists) {
         (_, false) => Some("no such table".to_owned()),
         (Some(who), _) => Some(who.clone()),
-        (None, true) if options.accept_loss => None,
+        (None, true) if options.accept_loss || options.archive.is_some() => None,
         (None, true) => loss::history(client, table, kept)
             .await?
             .map(|history| format!("{history}: --accept-loss lets them go")),
@@ -78,12 +81,49 @@ pub(super) async fn of(
         done.push("retention", &object, Outcome::Skipped, why);
         return Ok(());
     }
+    if let Some(dir) = options.archive {
+        let outcome = into_files(client, table, (kept, dir), options).await;
+        let failed = |error: ArchiveError| (Outcome::Failed, error.to_string());
+        let (outcome, detail) = outcome.unwrap_or_else(failed);
+        done.push("archive", &object, outcome, detail);
+        return Ok(());
+    }
     let outcome = match found.chunk {
         Some(_) => chunks(client, table, kept, options).await,
         None => rows(client, table, kept, options).await,
     };
     done.settle("retention", &object, outcome);
     Ok(())
+}
+
+/// Into Parquet files that were read back, and only then out of the table.
+async fn into_files(
+    client: &mut Client,
+    table: &TablePolicy,
+    (kept, dir): (Span, &Path),
+    options: Options<'_>,
+) -> Result<(Outcome, String), ArchiveError> {
+    let sql = format!(
+        "select (extract(epoch from now() - $1::text::interval) * 1000000)::bigint - {PG_EPOCH_US}"
+    );
+    let before: i64 = client.query_one(&sql, &[&kept.to_string()]).await?.get(0);
+    let cut = (table.time.as_str(), before);
+    if options.dry_run {
+        let ranges = archive::ranges(client, &table.name, cut).await?.len();
+        let outcome = if ranges == 0 { Outcome::Nothing } else { Outcome::Planned };
+        return Ok((outcome, format!("{ranges} ranges older than {kept}")));
+    }
+    let archived = archive::archive(client, &table.name, cut, dir).await?;
+    let rows: u64 = archived.iter().map(|range| range.rows).sum();
+    let files = archived.iter().filter(|range| range.file.is_some()).count();
+    let mebibytes = archived.iter().map(|range| range.bytes).sum::<u64>() >> 20;
+    Ok(match archived.len() {
+        0 => (Outcome::Nothing, format!("nothing is older than {kept}")),
+        _ => (
+            Outcome::Done,
+            format!("{rows} rows older than {kept} into {files} files, {mebibytes} MiB, read back"),
+        ),
+    })
 }
 
 const CHUNKS: &str = "select format('%I.%I', chunk_schema, chunk_name), range_start::text, \
@@ -97,7 +137,7 @@ async fn chunks(
     client: &mut Client,
     table: &TablePolicy,
     kept: Span,
-    options: Options,
+    options: Options<'_>,
 ) -> Result<(Outcome, String), SinkError> {
     let TableName { schema, name } = &table.name;
     let found = client.query(CHUNKS, &[schema, name, &kept.to_string()]).await?;
@@ -133,7 +173,7 @@ async fn rows(
     client: &mut Client,
     table: &TablePolicy,
     kept: Span,
-    options: Options,
+    options: Options<'_>,
 ) -> Result<(Outcome, String), SinkError> {
     let (name, time) = (table.name.quoted(), quote(&table.time));
     let sql = "select (now() - $1::text::interval)::text, \

@@ -16,7 +16,7 @@ const VIEW: &str = "select c.relkind::text, c.relispopulated, exists (select fro
 pub(super) async fn refresh(
     client: &Client,
     set: &Policies,
-    options: Options,
+    options: Options<'_>,
     done: &mut Maintained,
 ) -> Result<(), SinkError> {
     for rollup in &set.rollups {
