@@ -9,6 +9,7 @@ mod generate;
 mod maintain;
 mod migrate;
 mod policy;
+mod postcheck;
 mod preflight;
 mod time;
 mod verify;
@@ -26,6 +27,7 @@ use millstream::database::maintain::MaintainError;
 use millstream::database::migrate::journal::Journal;
 use millstream::database::migrate::{self as migrate_files, MigrateError};
 use millstream::database::policy::PolicyError;
+use millstream::database::postcheck::PostcheckError;
 use millstream::fault;
 use millstream::observe::progress::Style;
 use millstream::observe::report::{Format, Report};
@@ -49,6 +51,7 @@ Move data\n  \
 Look after the database\n  \
   preflight    Check machine, server and files before a migration\n  \
   migrate      Apply a migration set, or show how it stands\n  \
+  postcheck    Check a database after a migration, and measure it\n  \
   policy       Show or apply chunk intervals, compression, retention, rollups, indexes\n  \
   maintain     Pay what loads owe, drop what is old, refresh rollups\n\n\
 Try it\n  \
@@ -90,6 +93,7 @@ enum Command {
     Verify(verify::Arguments),
     DeadLetter(dead_letter::Arguments),
     Preflight(preflight::Arguments),
+    Postcheck(postcheck::Arguments),
     Migrate(migrate::Arguments),
     Policy(policy::Arguments),
     Maintain(maintain::Arguments),
@@ -130,6 +134,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Migrate(arguments) => block_on(migrate::run(&arguments, common)),
         Command::Policy(arguments) => block_on(policy::run(&arguments, common)),
         Command::Maintain(arguments) => block_on(maintain::run(&arguments, common)),
+        Command::Postcheck(arguments) => block_on(postcheck::run(&arguments, common)),
         Command::Time(arguments) => time::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments, common),
         Command::Bench(arguments) => block_on(bench::run(&arguments, common)),
@@ -192,7 +197,11 @@ fn code(error: &anyhow::Error) -> u8 {
         Some(AdoptError::Migrate(error)) => Some(error),
         Some(AdoptError::Fingerprint { .. }) => return 4,
         Some(_) => return 2,
-        None => error.downcast_ref::<MigrateError>(),
+        None => match error.downcast_ref::<PostcheckError>() {
+            Some(PostcheckError::Migrate(error)) => Some(error),
+            Some(PostcheckError::NoSet { .. }) => return 2,
+            _ => error.downcast_ref::<MigrateError>(),
+        },
     };
     match (error.downcast_ref::<RunError>(), migrate) {
         (Some(RunError::Resolve(_) | RunError::NotEmpty(_)), _) => 2,

@@ -10,4 +10,5 @@ pub mod loading;
 pub mod maintain;
 pub mod migrate;
 pub mod policy;
+pub mod postcheck;
 pub mod preflight;

@@ -202,7 +202,8 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn grouped(number: &str) -> String {
+/// A decimal number with commas between groups of three.
+pub fn grouped(number: &str) -> String {
     let (sign, rest) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
     let (whole, fraction) = rest.split_once('.').map_or((rest, None), |(w, f)| (w, Some(f)));
     if !whole.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -21,6 +21,7 @@ mod migrate;
 mod ms5;
 mod pipelines;
 mod policy;
+mod postcheck;
 mod preflight;
 mod proxy;
 mod readme;
