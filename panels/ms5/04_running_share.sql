@@ -1,7 +1,7 @@
--- How much of each hour a machine ran, over a day
+-- How much of each hour a machine ran, over a shift
 -- $1 uuid: select id from factory_telemetry.metric_def
 --     where metric_key = 'running_status' order by 1
--- $2 timestamptz: select coalesce(newest, now()) - n * interval '50 minutes' - interval '24 hours'
+-- $2 timestamptz: select coalesce(newest, now()) - n * interval '50 minutes' - interval '8 hours'
 --     from (select max(ts) from factory_telemetry.metric_hist) t (newest),
 --         generate_series(0, 59) n order by n
 -- $3 timestamptz: select coalesce(newest, now()) - n * interval '50 minutes'

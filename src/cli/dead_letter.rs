@@ -62,6 +62,10 @@ pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result
     let plan = super::load(pipeline)?;
     let server = super::server(&plan)?;
     super::need_ledger(&server).await?;
+    if let Action::Replay { .. } = &arguments.action {
+        // A ledger of an older release gets what this one writes.
+        super::ensure_ledger(&server).await?;
+    }
     let mut session = server.connect("millstream").await.map_err(SinkError::from)?;
     let client = &mut session.client;
     match &arguments.action {

@@ -136,8 +136,8 @@ pub async fn adopt(
         journal.write(Level::Warn, &format!("the older migration_log is kept as public.{kept}"));
     }
     let before = rows::of_tables(client, &there).await?;
-    // What may be refused is, before a row moves.
-    clear_the_way(client, &adopted.before).await?;
+    // What may be refused is, before a row moves; the views go only after that, which may take long.
+    clear_the_way(client, &adopted.before, false).await?;
     for plan in &plans {
         let converted = convert::convert(client, plan).await?;
         let Converted { table, rows, ms } = &converted;
@@ -145,6 +145,9 @@ pub async fn adopt(
         journal.write(Level::Success, &text);
         adopted.converted.push(converted);
         failpoint::hit("adopt_converted");
+    }
+    for dropped in clear_the_way(client, &adopted.before, true).await? {
+        journal.keep(Level::Info, &format!("Dropped, to be made anew: {dropped}"));
     }
     run_files(client, (set, migrations), options.environment, journal).await?;
     let there = inventory::read(client, &reference.schemas()).await?;
@@ -204,7 +207,13 @@ async fn add_missing(
 
 /// Drops what the files make anew and could not replace: views with other columns, functions with other
 /// results, and overloads that would make a call ambiguous.
-async fn clear_the_way(client: &mut Client, differences: &[Difference]) -> Result<(), AdoptError> {
+/// Without `for_good` it only finds out whether it can. Gives back what was dropped, with its text.
+async fn clear_the_way(
+    client: &mut Client,
+    differences: &[Difference],
+    for_good: bool,
+) -> Result<Vec<String>, AdoptError> {
+    let mut dropped = Vec::new();
     let transaction = client.transaction().await?;
     let mut views: Vec<(&str, &str)> = Vec::new();
     let mut functions: Vec<String> = Vec::new();
@@ -226,9 +235,12 @@ async fn clear_the_way(client: &mut Client, differences: &[Difference]) -> Resul
         let mut why = String::new();
         for (kind, view) in &views {
             let Some(quoted) = TableName::parse(view).map(|view| view.quoted()) else { continue };
-            if let Some(obstacle) = try_drop(&transaction, &format!("{kind} {quoted}")).await? {
-                stuck.push((*kind, *view));
-                why = obstacle;
+            match try_drop(&transaction, &format!("{kind} {quoted}")).await? {
+                None => dropped.push(format!("{kind} {view}")),
+                Some(obstacle) => {
+                    stuck.push((*kind, *view));
+                    why = obstacle;
+                }
             }
         }
         if stuck.len() == views.len() {
@@ -240,12 +252,21 @@ async fn clear_the_way(client: &mut Client, differences: &[Difference]) -> Resul
     for function in functions {
         let (path, arguments) = function.split_once('(').unwrap_or((&function, ")"));
         let Some(quoted) = TableName::parse(path).map(|path| path.quoted()) else { continue };
+        let name = format!("{quoted}({arguments}");
+        let sql = "select pg_get_functiondef(p.oid) from pg_proc p join pg_namespace n \
+                   on n.oid = p.pronamespace where n.nspname || '.' || p.proname || '(' || \
+                   pg_get_function_identity_arguments(p.oid) || ')' = $1";
+        let text = transaction.query_opt(sql, &[&function]).await?.map(|row| row.get(0));
         // One that a trigger stands on stays: `create or replace` changes its body.
-        let obstacle = try_drop(&transaction, &format!("function {quoted}({arguments}")).await?;
-        tracing::debug!(function, ?obstacle, "dropped");
+        if try_drop(&transaction, &format!("function {name}")).await?.is_none() {
+            dropped.push(text.unwrap_or(name));
+        }
     }
-    transaction.commit().await?;
-    Ok(())
+    match for_good {
+        true => transaction.commit().await?,
+        false => transaction.rollback().await?,
+    }
+    Ok(dropped)
 }
 
 /// Drops it unless something stands on it; says what then.

@@ -199,9 +199,10 @@ impl Folder {
                 return Ok((Some(*at), true));
             }
             let (file, chunks) = (&files[*last], reading.chunks(client).await?);
-            // Only a file whose rows are still in the table, next to later ones, may make way.
-            let still_there = file.state == State::Written && file.chunks == chunks;
-            replaced = (still_there && now.n >= file.rows).then_some(*last);
+            // Only a file whose rows were never dropped may make way: the new one holds the range whole, or
+            // a restore would bring rows twice, and those back that somebody has deleted since.
+            let never_dropped = file.state == State::Written && file.chunks == chunks;
+            replaced = never_dropped.then_some(*last);
         }
         let Some(entry) = self.write(client, reading, shape).await? else {
             return Ok((None, false));

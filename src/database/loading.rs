@@ -58,6 +58,18 @@ pub async fn holder(client: &Client, name: &str) -> Result<Option<i32>, SinkErro
     Ok(client.query_one(sql, &[&name]).await?.get(0))
 }
 
+/// A table whose rows go or change when those of this table are deleted, and its foreign key.
+pub async fn follower(
+    client: &impl GenericClient,
+    table: &TableName,
+) -> Result<Option<(String, String)>, SinkError> {
+    let sql = "select conrelid::regclass::text, conname::text from pg_constraint \
+               where confrelid = to_regclass($1) and contype = 'f' and confdeltype in ('c', 'n', 'd') \
+               order by 1, 2 limit 1";
+    let found = client.query_opt(sql, &[&table.quoted()]).await?;
+    Ok(found.map(|row| (row.get(0), row.get(1))))
+}
+
 /// Whether there is a ledger at all.
 pub async fn has_ledger(client: &impl GenericClient) -> Result<bool, SinkError> {
     let sql = "select to_regclass('millstream.ddl_debt') is not null";

@@ -236,11 +236,15 @@ async fn pay_debts(
     for owed in debt::owed(client).await? {
         let object = format!("{} {} on {}", owed.kind, owed.object, owed.table);
         done.unpaid += 1;
-        // A load under way pays its own; what a stopped one paused has to wait for its end.
-        let index = matches!(owed.kind.as_str(), "index" | "foreign_key");
-        let waits_for = match index {
-            true => loading::live(client, &owed.table).await?,
-            false => loading::unfinished(client, &owed.table).await?,
+        // A load under way pays its own. What would eat half of a history, or look at it as if it were whole,
+        // waits for its end also while it lies stopped.
+        let history = match owed.kind.as_str() {
+            "recompress" | "refresh" => true,
+            kind => kind == "policy" && owed.definition == "policy_retention",
+        };
+        let waits_for = match history {
+            true => loading::unfinished(client, &owed.table).await?,
+            false => loading::live(client, &owed.table).await?,
         };
         if let Some(pipeline) = waits_for {
             let why = format!("pipeline {pipeline} is not done: it pays itself");

@@ -172,6 +172,8 @@ async fn lock(client: &Client, pipeline: &str) -> Result<(), RunError> {
     }
     let sql = "select coalesce(min(pid), 0) from pg_locks, \
                hashtextextended('millstream ' || $1, 0) as key where locktype = 'advisory' and granted \
+               and objsubid = 1 \
+               and database = (select oid from pg_database where datname = current_database()) \
                and classid = ((key >> 32) & 4294967295)::oid and objid = (key & 4294967295)::oid";
     let pid: i32 = client.query_one(sql, &[&pipeline]).await.map_err(SinkError::from)?.get(0);
     Err(RunError::Busy { pipeline: pipeline.to_owned(), pid })

@@ -25,8 +25,9 @@ pub use segments::{Layout, batch_bytes, row_bytes};
 pub const BATCH_BYTES_MAX: usize = 8 << 20;
 /// Dead letters hold whole rows as JSON: a file that is all bad must fit in memory, too.
 const DEAD_LETTERS_MAX: usize = 1_000;
-/// A transaction that ends with its chunk holds so many rows at least.
-const CHUNK_ROWS_MIN: u64 = 10_000;
+/// A transaction that ends with its chunk holds so many rows at least, or rows in no order would make tiny
+/// ones; but for the first one after a start, which mostly begins in the middle of a chunk.
+const CHUNK_ROWS_MIN: u64 = if cfg!(test) { 20 } else { 10_000 };
 /// COPY is sent in slices of this size.
 const SLICE_BYTES: usize = 1 << 18;
 
@@ -247,7 +248,8 @@ impl Worker {
         let (open, rows) = (self.latest.0, self.latest.1.n);
         self.layout.is_some()
             && bucket != open
-            && rows >= CHUNK_ROWS_MIN
+            && rows > 0
+            && (rows >= CHUNK_ROWS_MIN || self.read == self.open.counts.read)
             && self.open.touched.is_empty()
             && !self.mapping.is_stateful()
     }

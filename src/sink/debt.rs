@@ -82,7 +82,7 @@ async fn begin<'a>(client: &'a mut Client, load: &Load<'_>) -> Result<Transactio
     Ok(transaction)
 }
 
-/// Writes one debt down; one that is owed already stays as it is.
+/// Writes one debt down; one that is owed already is this load's from now on.
 async fn owe(
     transaction: &Transaction<'_>,
     load: &Load<'_>,
@@ -90,7 +90,8 @@ async fn owe(
 ) -> Result<(), SinkError> {
     let sql = "insert into millstream.ddl_debt (table_name, kind, object_name, definition, pipeline) \
                values ($1, $2, $3, $4, $5) \
-               on conflict (table_name, kind, object_name) where state = 'owed' do nothing";
+               on conflict (table_name, kind, object_name) where state = 'owed' \
+               do update set pipeline = excluded.pipeline";
     let table = load.table.name.to_string();
     transaction.execute(sql, &[&table, &kind, &object, &definition, &load.pipeline]).await?;
     Ok(())
@@ -161,13 +162,18 @@ pub async fn pay(client: &Client, debt: &Debt) -> Result<(), SinkError> {
     // One payer at a time; the lock goes with the session.
     client.execute("select pg_advisory_lock(hashtextextended($1, 7))", &[&debt.object]).await?;
     let paid = pay_locked(client, debt).await;
-    client.execute("select pg_advisory_unlock(hashtextextended($1, 7))", &[&debt.object]).await?;
-    paid
+    let unlock = "select pg_advisory_unlock(hashtextextended($1, 7))";
+    let unlocked = client.execute(unlock, &[&debt.object]).await;
+    // What went wrong first is what matters.
+    paid?;
+    unlocked?;
+    Ok(())
 }
 
 async fn pay_locked(client: &Client, debt: &Debt) -> Result<(), SinkError> {
-    let sql = "select state = 'owed' from millstream.ddl_debt where debt_id = $1";
-    let still: bool = client.query_one(sql, &[&debt.id]).await?.get(0);
+    // Paid by another one, or taken over by a load that has begun since.
+    let sql = "select state = 'owed' and pipeline = $2 from millstream.ddl_debt where debt_id = $1";
+    let still: bool = client.query_one(sql, &[&debt.id, &debt.pipeline]).await?.get(0);
     if !still {
         return Ok(());
     }
@@ -189,12 +195,14 @@ async fn pay_locked(client: &Client, debt: &Debt) -> Result<(), SinkError> {
     }
     // With the last debt that looks at touched buckets they are in order again.
     let sql = "with paid as (update millstream.ddl_debt set state = 'paid', paid_at = now() \
-                   where debt_id = $1) \
+                   where debt_id = $1 and pipeline = $4 returning 1) \
                update millstream.bucket b set unsettled = false from millstream.stream s \
-               where $3 in ('recompress', 'refresh') and s.stream_id = b.stream_id \
+               where exists (select from paid) and $3 in ('recompress', 'refresh') \
+               and s.stream_id = b.stream_id \
                and s.target_table = $2 and b.unsettled and not exists ( \
                    select from millstream.ddl_debt d where d.table_name = $2 and d.state = 'owed' \
                    and d.kind in ('recompress', 'refresh') and d.debt_id <> $1)";
-    client.execute(sql, &[&debt.id, &debt.table.to_string(), &debt.kind]).await?;
+    let table = debt.table.to_string();
+    client.execute(sql, &[&debt.id, &table, &debt.kind, &debt.pipeline]).await?;
     Ok(())
 }

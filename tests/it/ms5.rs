@@ -273,7 +273,7 @@ fn the_community_edition_compresses_and_forgets() {
 }
 
 #[test]
-fn keys_of_the_original_are_replaced_and_rows_without_a_time_get_one() {
+fn keys_of_the_original_are_replaced_and_rows_without_a_time_are_refused() {
     let scene = applied(Database::plain());
     run(&scene.database, "alter table ft.production_kpis drop constraint production_kpis_pkey,
             alter created_at drop not null, add primary key (id);
@@ -286,7 +286,18 @@ fn keys_of_the_original_are_replaced_and_rows_without_a_time_get_one() {
         insert into ft.production_kpis (kpi_date, created_at) values ('2026-03-01', null);
         insert into ft.production_context_history (equipment_code, context_data, changed_at)
             values ('$bagger', '{\"updated_at\": \"2026-03-02T05:00:00Z\"}', null)");
-    scene.millstream(&["migrate", "up", "--set", "ms5", "--force"]).ends(0);
+    let again = || scene.millstream(&["migrate", "up", "--set", "ms5", "--force"]);
+    let refused = again().ends(1).err;
+    assert!(refused.contains("004_advanced") && refused.contains("null values"), "{refused}");
+    // The set counts as applied all the same, and the next run goes on.
+    let status = scene.millstream(&["migrate", "status", "--set", "ms5"]).json(0);
+    assert_eq!(status["migrations"][3]["state"], "applied", "{status:#}");
+    run(
+        &scene.database,
+        "update ft.production_kpis set created_at = '2026-03-01T00:00Z';
+        update ft.production_context_history set changed_at = '2026-03-02T05:00Z'",
+    );
+    again().ends(0);
     says(
         &scene.database,
         "select k.created_at = '2026-03-01T00:00Z',
@@ -473,13 +484,9 @@ fn views_of_quality_maintenance_and_figures_divide_safely() {
     );
 }
 
-#[test]
-fn andon_events_climb_by_their_rules_and_time_out_once() {
-    let database = plain();
-    // Minutes since the escalation was made, and since its level was reached.
-    run(
-        &database,
-        "insert into ft.andon_events (line_id, equipment_code, event_type, priority,
+/// Minutes since each escalation was made, and since its level was reached.
+const ESCALATIONS: &str =
+    "insert into ft.andon_events (line_id, equipment_code, event_type, priority,
             description,
             status, reported_by)
         select $line, '$bagger', 'stop', priority, name, event_status, $admin
@@ -498,8 +505,22 @@ fn andon_events_climb_by_their_rules_and_time_out_once() {
                 null),
             ('last', 'escalated', 2, 20, false, 18), ('over', 'active', 1, 90, false, null)
         ) given (name, status, level, made, seen, since)
-        join ft.andon_events e on e.description = given.name",
-    );
+        join ft.andon_events e on e.description = given.name";
+
+/// One that was resolved after half an hour, and one acknowledged after four minutes.
+const RESOLVED: &str = "delete from ft.andon_events where description not in ('due', 'last');
+        update ft.andon_escalations a set created_at = current_date,
+            resolved_at = current_date + interval '30 minutes',
+            acknowledged_at = current_date + interval '10 minutes', status = 'resolved'
+        from ft.andon_events e where e.id = a.event_id and e.description = 'due';
+        update ft.andon_escalations a set created_at = current_date,
+            acknowledged_at = current_date + interval '4 minutes'
+        from ft.andon_events e where e.id = a.event_id and e.description = 'last'";
+
+#[test]
+fn andon_events_climb_by_their_rules_and_time_out_once() {
+    let database = plain();
+    run(&database, ESCALATIONS);
     let step = || database.run("select factory_telemetry.auto_escalate_andon_events()");
     let standing = "select e.description, a.status, a.escalation_level, e.escalation_level,
         e.escalation_status,
@@ -546,17 +567,7 @@ fn andon_events_climb_by_their_rules_and_time_out_once() {
          slow|L-BAG1|acknowledged|admin||0
          early|L-BAG1|active|admin|1|46",
     );
-    run(
-        &database,
-        "delete from ft.andon_events where description not in ('due', 'last');
-        update ft.andon_escalations a set created_at = current_date,
-            resolved_at = current_date + interval '30 minutes',
-            acknowledged_at = current_date + interval '10 minutes', status = 'resolved'
-        from ft.andon_events e where e.id = a.event_id and e.description = 'due';
-        update ft.andon_escalations a set created_at = current_date,
-            acknowledged_at = current_date + interval '4 minutes'
-        from ft.andon_events e where e.id = a.event_id and e.description = 'last'",
-    );
+    run(&database, RESOLVED);
     says(
         &database,
         "select date = current_date, priority, total_escalations, resolved_escalations,
@@ -586,12 +597,8 @@ fn recipients_come_in_the_order_asked_for_without_the_disabled() {
     );
 }
 
-#[test]
-fn reports_are_counted_queued_and_cleaned_up() {
-    let database = plain();
-    run(
-        &database,
-        "insert into ft.report_generation_jobs (report_type, status, priority,
+/// Jobs and reports of every age and end.
+const REPORTS: &str = "insert into ft.report_generation_jobs (report_type, status, priority,
             created_at, started_at,
             completed_at, created_by, template_id)
         select kind, status, place, now() - age, now() - age, now() - age + took, $admin, t.id
@@ -623,8 +630,12 @@ fn reports_are_counted_queued_and_cleaned_up() {
         select id, action, now() - ago from ft.production_reports,
             (values ('downloaded', interval '2 hours'), ('downloaded', '3 hours'), ('viewed',
                 '1 hour')
-            ) given (action, ago) where shift = 'new'",
-    );
+            ) given (action, ago) where shift = 'new'";
+
+#[test]
+fn reports_are_counted_queued_and_cleaned_up() {
+    let database = plain();
+    run(&database, REPORTS);
     says(
         &database,
         "select download_count, now() - last_downloaded_at between '2 hours' and '150 minutes'
@@ -686,6 +697,15 @@ fn reports_are_counted_queued_and_cleaned_up() {
     );
 }
 
+/// Two schedules with three jobs.
+const SCHEDULES: &str =
+    "insert into ft.production_schedules (line_id, scheduled_start, scheduled_end,
+            target_quantity,
+            status) select $line, now(), now(), 1, 'in_progress' from generate_series(1, 2);
+        insert into ft.job_assignments (schedule_id, status)
+        select id, unnest('{in_progress,completed,assigned}'::text[])
+        from ft.production_schedules limit 5";
+
 #[test]
 fn a_context_keeps_what_is_not_passed_and_its_history_grows() {
     let database = plain();
@@ -740,15 +760,7 @@ fn a_context_keeps_what_is_not_passed_and_its_history_grows() {
         "L-BAG1|2|2|2|2|100|BP01.PACK.BAG1, BP01.PACK.BAG1.BL",
     );
     // Two schedules with three jobs do not multiply the machines.
-    run(
-        &database,
-        "insert into ft.production_schedules (line_id, scheduled_start, scheduled_end,
-            target_quantity,
-            status) select $line, now(), now(), 1, 'in_progress' from generate_series(1, 2);
-        insert into ft.job_assignments (schedule_id, status)
-        select id, unnest('{in_progress,completed,assigned}'::text[])
-        from ft.production_schedules limit 5",
-    );
+    run(&database, SCHEDULES);
     let status = "select total_equipment, active_equipment, running_equipment, stopped_equipment,
         active_schedules, active_jobs, running_jobs from v_production_line_status";
     says(&database, status, "2|2|0|1|2|3|2");

@@ -34,6 +34,7 @@ pub(super) async fn drop_range(
     (reading, entry): (&Reading, Option<usize>),
     sum: Sum,
 ) -> Result<Dropped, ArchiveError> {
+    let has_ledger = loading::has_ledger(client).await?;
     let transaction = match reading.is_hypertable {
         true => client.transaction().await?,
         // What others add meanwhile is not in the snapshot, and so is not deleted.
@@ -43,13 +44,17 @@ pub(super) async fn drop_range(
         }
     };
     transaction.batch_execute(&format!("set local lock_timeout = '{LOCK_TIMEOUT}'")).await?;
-    // A load that has begun is half of a history; one that begins now waits for this transaction.
-    if loading::has_ledger(&transaction).await? {
+    // A load that has begun is half of a history; one that begins now waits for this transaction. The lock comes
+    // before the snapshot, or a load that was just beginning would not be seen.
+    if has_ledger {
         transaction.batch_execute("lock table millstream.partition in share mode").await?;
         let table = &reading.chunk.table;
         if let Some(who) = loading::by(&transaction, table).await? {
             return Err(ArchiveError::Loading { table: table.clone(), who });
         }
+    }
+    if let Some((child, key)) = loading::follower(&transaction, &reading.chunk.table).await? {
+        return Err(ArchiveError::Follower { table: reading.chunk.table.clone(), child, key });
     }
     let chunks = match reading.is_hypertable {
         true => lock(&transaction, reading).await?,

@@ -12,6 +12,19 @@ pub enum ArchiveError {
     /// The table is not there.
     #[error("there is no table {0} to archive")]
     NoTable(TableName),
+    /// Rows of another table would go or change with it, and no file would have them.
+    #[error(
+        "{table} is left alone: rows of {child} go or change with its rows (foreign key {key}); archive {child} \
+         first and make its key `no action`"
+    )]
+    Follower {
+        /// The table.
+        table: TableName,
+        /// The table that refers to it.
+        child: String,
+        /// Its foreign key.
+        key: String,
+    },
     /// Somebody loads it.
     #[error("{table} is left alone: {who}")]
     Loading {

@@ -17,7 +17,7 @@ use super::{Maintained, Options, Outcome};
 
 /// A slice of a table's time that goes as a whole: one chunk, or a part of a table without chunks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChunkRange {
+pub struct Slice {
     /// The table.
     pub table: TableName,
     /// Its time column.
@@ -32,19 +32,16 @@ pub struct ChunkRange {
     pub to: String,
 }
 
-impl ChunkRange {
+impl Slice {
     /// A bound of the range in the type of the time column.
     fn bound(&self, instant: &str) -> String {
         format!("(timestamptz {})::{}", literal(instant), self.time_type)
     }
 }
 
-/// Lets a range go: the one place where `maintain` drops rows. Gives back how many chunks or rows went, or
+/// Lets a range go; with `--archive`, `archive` does. Gives back how many chunks or rows went, or
 /// who loads the table.
-pub async fn expire(
-    client: &mut Client,
-    range: &ChunkRange,
-) -> Result<Result<u64, String>, SinkError> {
+pub async fn expire(client: &mut Client, range: &Slice) -> Result<Result<u64, String>, SinkError> {
     let (from, to) = (range.bound(&range.from), range.bound(&range.to));
     let sql = match range.chunk {
         Some(_) => format!(
@@ -68,9 +65,13 @@ pub(super) async fn of(
 ) -> Result<(), SinkError> {
     let Some(Retain::For(kept)) = table.retain else { return Ok(()) };
     let found = found::table(client, &table.name, kind).await?;
+    let follower = loading::follower(client, &table.name).await?;
     let skip = match (&found.loading, found.exists) {
         (_, false) => Some("no such table".to_owned()),
         (Some(who), _) => Some(who.clone()),
+        (None, true) if follower.is_some() && !options.accept_loss => {
+            follower.map(|(child, key)| format!("rows of {child} go or change with it ({key})"))
+        }
         (None, true) if options.accept_loss || options.archive.is_some() => None,
         (None, true) => loss::history(client, table, kept)
             .await?
@@ -82,6 +83,10 @@ pub(super) async fn of(
         return Ok(());
     }
     if let Some(dir) = options.archive {
+        if let Some(why) = drops_without(client, &table.name, kept, kind).await? {
+            done.push("archive", &object, Outcome::Failed, why);
+            return Ok(());
+        }
         let outcome = into_files(client, table, (kept, dir), options).await;
         let failed = |error: ArchiveError| (Outcome::Failed, error.to_string());
         let (outcome, detail) = outcome.unwrap_or_else(failed);
@@ -94,6 +99,31 @@ pub(super) async fn of(
     };
     done.settle("retention", &object, outcome);
     Ok(())
+}
+
+/// A job of the server that drops, at the same age, what is to be archived first.
+async fn drops_without(
+    client: &Client,
+    table: &TableName,
+    kept: Span,
+    kind: Kind,
+) -> Result<Option<String>, SinkError> {
+    if kind != Kind::Community {
+        return Ok(None);
+    }
+    let sql = "select config ->> 'drop_after' from timescaledb_information.jobs \
+               where hypertable_schema = $1 and hypertable_name = $2 and scheduled \
+               and proc_name = 'policy_retention' and (config ->> 'drop_after') !~ '^-?[0-9]+$' \
+               and (config ->> 'drop_after')::interval <= $3::text::interval";
+    let found = client.query_opt(sql, &[&table.schema, &table.name, &kept.to_string()]).await?;
+    Ok(found.map(|row| {
+        let after: String = row.get(0);
+        format!(
+            "the server's own job drops after {after} and archives nothing: \
+             select remove_retention_policy({}), and let `maintain --archive` do it",
+            regclass(table)
+        )
+    }))
 }
 
 /// Into Parquet files that were read back, and only then out of the table.
@@ -143,7 +173,7 @@ async fn chunks(
     let found = client.query(CHUNKS, &[schema, name, &kept.to_string()]).await?;
     let (mut count, mut bytes, mut last) = (0, 0, String::new());
     for row in &found {
-        let range = ChunkRange {
+        let range = Slice {
             table: table.name.clone(),
             time: table.time.clone(),
             time_type: row.get(4),
@@ -203,7 +233,7 @@ async fn rows(
     loop {
         let row = client.query_one(&next, &[]).await?;
         let (Some(from), Some(to)) = (row.get(0), row.get(1)) else { break };
-        let range = ChunkRange {
+        let range = Slice {
             table: table.name.clone(),
             time: table.time.clone(),
             time_type: time_type.clone(),

@@ -165,11 +165,18 @@ pub async fn status(
 
 async fn read(client: &Client, set: &str, found: &mut Status) -> Result<(), MigrateError> {
     let in_transaction = super::parse(set, &found.migration)?.in_transaction;
+    // In a transaction an attempt that failed changes nothing: what was applied before still is.
     let sql = "select status, checksum, applied_at::text, execution_time_ms, error_message \
                from public.migration_log where migration_set = $1 \
                and (migration_file = $2 or checksum = 'foreign' and migration_name = $3) \
-               order by id desc limit 1";
-    let parameters = [&set as _, &found.migration.file as _, &found.migration.name() as _];
+               order by $4 and status in ('failed', 'running') and exists ( \
+                 select from public.migration_log a where a.migration_set = $1 \
+                 and a.migration_file = $2 and a.status = 'applied' and a.id > coalesce(( \
+                   select max(id) from public.migration_log r where r.migration_set = $1 \
+                   and r.migration_file = $2 and r.status = 'reverted'), 0)), id desc limit 1";
+    let (file, name) = (&found.migration.file, found.migration.name());
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+        [&set, file, &name, &in_transaction];
     let Some(row) = client.query_opt(sql, &parameters).await? else { return Ok(()) };
     let (status, checksum): (String, String) = (row.get(0), row.get(1));
     found.state = match status.as_str() {

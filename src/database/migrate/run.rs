@@ -221,26 +221,46 @@ impl Run<'_> {
             return Ok(None);
         }
         let since = Instant::now();
-        let failed = |line, error: &tokio_postgres::Error, at| MigrateError::Failed {
-            set: author.set.to_owned(),
-            file: migration.file.clone(),
-            cause: explain(error, line, at),
+        let done = match script.in_transaction {
+            true => {
+                let transaction = client.transaction().await?;
+                transaction.batch_execute(SETTINGS).await?;
+                let done = run_late(&transaction, (author, migration), &due).await;
+                if done.is_ok() {
+                    transaction.commit().await?;
+                }
+                done
+            }
+            false => run_late(client, (author, migration), &due).await,
         };
-        let transaction = client.transaction().await?;
-        transaction.batch_execute(SETTINGS).await?;
-        for statement in &due {
-            let Statement { line, sql, .. } = statement;
-            let done = transaction.batch_execute(sql).await;
-            done.map_err(|error| failed(*line, &error, Some(sql.as_str())))?;
-            let what = (migration, *line);
-            log::statement(&transaction, author, what, ("applied", "caught up")).await?;
+        if let Err(Stopped { line, error, at }) = done {
+            let cause = explain(&error, line, at.as_deref());
+            // The statement stays skipped; that it was tried stands beside it.
+            let noted = ("skipped", cause.as_str());
+            log::statement(client, author, (migration, line), noted).await?;
+            let (set, file) = (author.set.to_owned(), migration.file.clone());
+            return Err(MigrateError::Failed { set, file, cause });
         }
-        transaction.commit().await?;
         let name = format!("{}, {} statements left out before", migration.name(), due.len());
         let ms = milliseconds(since);
         journal.write(Level::Success, &format!("Migration completed: {name} ({ms} ms)"));
         Ok(Some(Applied { name, ms, skipped: skipped.len() - due.len() }))
     }
+}
+
+/// Statements that were left out before, each with its row of the log.
+async fn run_late(
+    client: &impl tokio_postgres::GenericClient,
+    (author, migration): (Author<'_>, &Migration),
+    due: &[&Statement],
+) -> Result<(), Stopped> {
+    for Statement { line, sql, .. } in due {
+        let done = client.batch_execute(sql).await;
+        done.map_err(|error| Stopped { line: *line, at: Some(sql.clone()), error })?;
+        let what = (migration, *line);
+        log::statement(client, author, what, ("applied", "caught up")).await?;
+    }
+    Ok(())
 }
 
 /// A lock that is held for long must not hold everybody else behind the migration.

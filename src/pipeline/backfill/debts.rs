@@ -59,11 +59,14 @@ async fn pay(client: &Client, shared: &Shared, owed: &Debt) -> Result<(), SinkEr
     debt::pay(client, owed).await
 }
 
-/// After a load that ended early: policies are not left off until somebody comes back. By the session that
+/// After a load that ended early: policies are not left off until somebody comes back, but for retention, which
+/// would begin to eat half of a history, and empty the aggregates that are refreshed when the rest is in. By the session that
 /// holds the run's lock: a run that was overtaken has lost it, and puts nothing back under the other's feet.
 pub(super) async fn resume_policies(client: &Client, plan: &Plan) {
     let Ok(due) = debt::due(client, &plan.name).await else { return };
-    let ours = due.iter().filter(|owed| owed.kind == "policy" && owed.pipeline == plan.name);
+    let ours = due.iter().filter(|owed| {
+        owed.kind == "policy" && owed.pipeline == plan.name && owed.definition != "policy_retention"
+    });
     for owed in ours {
         if let Err(error) = debt::pay(client, owed).await {
             tracing::warn!(%error, %owed, "a policy stays off until the next command");

@@ -11,6 +11,7 @@ use crate::batch::OwnedValue;
 use crate::config::Problems;
 use crate::config::plan::{ColumnRule, From, StrategyChoice, TablePlan};
 use crate::schema::{SourceColumn, TableName, TargetColumn, TargetTable};
+use crate::sink::columnstore::{Columnstore, Order};
 use crate::sink::memory::{MemorySink, Store};
 use crate::sink::{Sink as _, SinkError};
 use crate::source::vec::VecSource;
@@ -36,12 +37,13 @@ fn rows() -> Vec<Vec<OwnedValue>> {
         .collect()
 }
 
-fn mapping() -> Mapping {
+/// With `fold=infer` it learns from the rows before.
+fn mapping(fold: &str) -> Mapping {
     let rule = ColumnRule {
         target: "ts".to_owned(),
         from: Some("local".to_owned()),
         zone: Some("Europe/Berlin".to_owned()),
-        time: Some("fold=infer".to_owned()),
+        time: Some(fold.to_owned()),
         ..ColumnRule::default()
     };
     let plan = TablePlan {
@@ -72,17 +74,37 @@ fn mapping() -> Mapping {
 const HOUR_US: i64 = 3_600_000_000;
 
 fn worker(claim: &Claim, batch_rows: usize) -> Worker {
-    Worker::new(mapping(), Some(("ts", HOUR_US)), claim, Condemned::new(), batch_rows).unwrap()
+    let mapping = mapping("fold=infer");
+    Worker::new(mapping, Some(("ts", HOUR_US)), claim, Condemned::new(), batch_rows).unwrap()
 }
 
+/// It sorts its rows by time, largest first, and ends transactions where an hour ends.
+fn sorter(claim: &Claim, batch_rows: usize) -> Worker {
+    let mapping = mapping("fold=earlier");
+    let columns: Vec<_> =
+        mapping.fields.iter().map(|field| (field.column.clone(), field.ty.clone())).collect();
+    let order_by = vec![Order { column: "ts".to_owned(), descending: true }];
+    let store = Columnstore { segment_by: Vec::new(), order_by, takes_order: true };
+    let mut worker =
+        Worker::new(mapping, Some(("ts", HOUR_US)), claim, Condemned::new(), batch_rows).unwrap();
+    worker.sort(Layout::new(&store, &columns), usize::MAX);
+    worker
+}
+
+type Make = fn(&Claim, usize) -> Worker;
+
 /// Runs from where the store stands to the end, or to the first error.
-fn run(store: &mut Store, sums: &mut Buckets, shape: (usize, usize), lose: Option<i64>) -> bool {
-    let (batch_rows, read_rows) = shape;
+fn run(
+    store: &mut Store,
+    sums: &mut Buckets,
+    (make, batch_rows, read_rows): (Make, usize, usize),
+    lose: Option<i64>,
+) -> bool {
     let mut claim = Claim::fresh(1);
     claim.position = store.position.clone();
     claim.state = store.state.clone().into_iter().collect();
     claim.buckets = sums.clone();
-    let mut worker = worker(&claim, batch_rows);
+    let mut worker = make(&claim, batch_rows);
     let mut sink = MemorySink { version: store.version, store, lose_answer_of: lose };
     let mut source = VecSource { rows: rows(), batch_rows: read_rows };
     let mut broken = false;
@@ -109,7 +131,7 @@ fn run(store: &mut Store, sums: &mut Buckets, shape: (usize, usize), lose: Optio
 }
 
 fn to_the_end(
-    shape: (usize, usize),
+    shape: (Make, usize, usize),
     lose: Option<i64>,
 ) -> (HashMap<Vec<u8>, u64>, Counts, Buckets) {
     let (mut store, mut sums) = (Store::default(), Buckets::new());
@@ -119,12 +141,12 @@ fn to_the_end(
 
 #[test]
 fn whichever_answer_is_lost_every_row_lands_once() {
-    let (tuples, counts, sums) = to_the_end((50, 50), None);
+    let (tuples, counts, sums) = to_the_end((worker, 50, 50), None);
     assert_eq!(counts.rejected, 6);
     assert_eq!((counts.read, counts.made), (600, 594));
     assert!(tuples.values().all(|times| *times == 1), "a row landed twice");
     for lost in 1..=13 {
-        let again = to_the_end((50, 50), Some(lost));
+        let again = to_the_end((worker, 50, 50), Some(lost));
         assert_eq!(again, (tuples.clone(), counts, sums.clone()), "answer {lost} was lost");
     }
 }
@@ -138,9 +160,37 @@ proptest! {
         read_rows in 1_usize..200,
         lost in prop::option::of(1_i64..20),
     ) {
-        let whole = to_the_end((usize::MAX, 600), None);
-        prop_assert_eq!(to_the_end((batch_rows, read_rows), lost), whole);
+        let whole = to_the_end((worker, usize::MAX, 600), None);
+        prop_assert_eq!(to_the_end((worker, batch_rows, read_rows), lost), whole);
+        let whole = to_the_end((sorter, usize::MAX, 600), None);
+        prop_assert_eq!(to_the_end((sorter, batch_rows, read_rows), lost), whole);
     }
+}
+
+#[test]
+fn sorted_transactions_end_with_their_hour() {
+    let mut worker = sorter(&Claim::fresh(1), usize::MAX);
+    let mut source = VecSource { rows: rows(), batch_rows: 45 };
+    let mut made: Vec<Encoded> = Vec::new();
+    let mut take = |batch: Batch| {
+        let mut keep = |encoded| {
+            made.push(encoded);
+            Ok::<(), ()>(())
+        };
+        worker.push(&batch, &mut keep).unwrap();
+        ControlFlow::Continue(())
+    };
+    source.read(&Range::default(), &Position::default(), &mut take).unwrap();
+    made.extend(worker.finish(true));
+    // Ten hours of wall clock, of which two are one and the same instant with `earlier`: not in one piece.
+    assert!(made.len() >= 9, "{} transactions", made.len());
+    for encoded in &made {
+        let (from, to) = encoded.compressed.unwrap().bucket.unwrap();
+        assert_eq!((to - from, encoded.buckets.len()), (HOUR_US, 1));
+        assert!(encoded.counts.balanced());
+    }
+    assert_eq!(made.iter().map(|encoded| encoded.counts.read).sum::<u64>(), 600);
+    assert_eq!(made[0].position.display(), "59");
 }
 
 #[test]
@@ -149,7 +199,8 @@ fn a_condemned_row_is_set_aside_and_the_sums_are_without_it() {
     let verdict = Verdict { sqlstate: "23514".to_owned(), column: Some("v".to_owned()) };
     let condemned = Condemned::from([(7, verdict)]);
     let mut worker =
-        Worker::new(mapping(), Some(("ts", HOUR_US)), &claim, condemned, usize::MAX).unwrap();
+        Worker::new(mapping("fold=infer"), Some(("ts", HOUR_US)), &claim, condemned, usize::MAX)
+            .unwrap();
     let mut source = VecSource { rows: rows(), batch_rows: 100 };
     let mut take = |batch: Batch| {
         worker.push(&batch, &mut |_| Ok::<(), ()>(())).unwrap();

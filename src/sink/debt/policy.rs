@@ -33,6 +33,10 @@ pub(super) async fn pause(
     load: &Load<'_>,
 ) -> Result<Vec<String>, SinkError> {
     let name = &load.table.name;
+    // What another load has paused stays paused until this one is done, too.
+    let sql = "update millstream.ddl_debt set pipeline = $2 \
+               where table_name = $1 and kind = 'policy' and state = 'owed'";
+    transaction.execute(sql, &[&name.to_string(), &load.pipeline]).await?;
     let sql = format!("{ROLLUPS}{JOBS}");
     let mut warnings = Vec::new();
     for row in transaction.query(&sql, &[&name.schema, &name.name]).await? {
