@@ -7,7 +7,7 @@ use millstream::database::{edition, policy};
 use millstream::observe::report::Report;
 use millstream::sink::SinkError;
 
-use super::{Common, Ended};
+use super::{Common, Ended, Usage};
 
 /// Pay what loads owe, drop what is old, refresh rollups, gather statistics.
 ///
@@ -41,6 +41,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result<Ended> {
+    if let Some(folder) =
+        arguments.archive.as_deref().filter(|path| path.exists() && !path.is_dir())
+    {
+        return Err(
+            Usage(format!("{} is no folder: name one for --archive", folder.display())).into()
+        );
+    }
     let server = arguments.place.server()?;
     let mut session = server.connect("millstream maintain").await.map_err(SinkError::from)?;
     let file = arguments.file.as_deref();

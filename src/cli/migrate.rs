@@ -179,7 +179,7 @@ async fn dry_run(
     super::write_out(&out)?;
     let untried = migrate::rehearse(&mut session.client, set, &due).await?;
     match untried.as_slice() {
-        [] => eprintln!("{set}: the {} files went through and were rolled back", due.len()),
+        [] => eprintln!("{set}: all of it went through and was rolled back (files: {})", due.len()),
         files => eprintln!(
             "{set}: the others went through and were rolled back; not tried, as they run outside a \
              transaction: {}",
@@ -247,6 +247,12 @@ async fn verify(
     let columns = ["set", "migration", "state", "checksum applied", "checksum now"];
     let mut table = Table::new("Checksums", &columns);
     let mut wrong = Vec::new();
+    if sets.is_empty() {
+        let mut logged = log::sets(&session.client).await?;
+        logged.retain(|set| migrate::load(set, arguments.dir.as_deref()).is_err());
+        let lost = |set| format!("set {set} was applied: --dir says where its files are");
+        wrong.extend(logged.iter().map(lost));
+    }
     for (set, migrations) in named(arguments, sets)? {
         let statuses = log::status(&session.client, &set, &migrations).await?;
         if sets.is_empty() && statuses.iter().all(|status| status.state == State::Pending) {
@@ -274,8 +280,11 @@ async fn verify(
     let mut report = Report::new(server.describe());
     report.outcome = if wrong.is_empty() { "done" } else { "failed" }.to_owned();
     report.tables.push(table);
-    if wrong.is_empty() {
-        report.note("every applied file is what it was");
+    let any = report.tables.iter().any(|table| !table.rows.is_empty());
+    match (wrong.is_empty(), any) {
+        (true, true) => report.note("every applied file is what it was"),
+        (true, false) => report.note("nothing is applied here"),
+        (false, _) => {}
     }
     let code = if wrong.is_empty() { Ended::DONE } else { Ended::with(4) };
     report.notes.extend(wrong);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::edition;
+use super::edition::{self, Capability};
 use super::inventory::{self, Difference};
 use super::migrate::journal::{Journal, Level};
 use super::migrate::{MigrateError, Migration, log, run};
@@ -21,6 +21,7 @@ use crate::sink::SinkError;
 use crate::sink::session::Server;
 
 mod convert;
+mod retention;
 mod rows;
 
 pub use convert::Converted;
@@ -48,6 +49,8 @@ pub struct Adopted {
     pub after: Vec<Difference>,
     /// Tables that became hypertables.
     pub converted: Vec<Converted>,
+    /// Tables whose retention is off, as it would drop rows that were there, and the age at which it drops.
+    pub paused: Vec<(String, String)>,
     /// Rows of each table that was there: as many, and the same, as before.
     pub kept: Vec<Kept>,
 }
@@ -60,8 +63,9 @@ pub enum AdoptError {
     Migrate(#[from] MigrateError),
     /// Rows that a hypertable cannot hold.
     #[error(
-        "{count} rows of {table} have no {column}, and a hypertable cannot hold them: give them one \
-         (`update {table} set {column} = … where {column} is null`), then adopt again"
+        "{count} rows of {table} have no finite {column}, and a hypertable cannot hold them: give them one \
+         (`update {table} set {column} = … where {column} is null or not isfinite({column})`), then adopt \
+         again"
     )]
     NoTime {
         /// Table.
@@ -70,6 +74,14 @@ pub enum AdoptError {
         column: String,
         /// Rows.
         count: i64,
+    },
+    /// None of the set's tables is there.
+    #[error(
+        "there is nothing to adopt: no table of the set is here; `millstream migrate up --set {set}`"
+    )]
+    Nothing {
+        /// The set.
+        set: String,
     },
     /// A table that would be locked for long.
     #[error(
@@ -127,6 +139,11 @@ pub async fn adopt(
     run::lock(client, options.wait).await?;
     let reference = inventory::of_set(server, client, (set, migrations)).await?;
     let there = inventory::read(client, &reference.schemas()).await?;
+    let is_table =
+        |object: &inventory::Object| object.0 == "table" && reference.objects.contains_key(object);
+    if !there.objects.keys().any(is_table) {
+        return Err(AdoptError::Nothing { set: set.to_owned() });
+    }
     let mut adopted = Adopted { before: reference.differences(&there), ..Adopted::default() };
     let plans = convert::plans(client, &reference, &there, options.rows_max).await?;
     if options.dry_run {
@@ -149,9 +166,11 @@ pub async fn adopt(
     for dropped in clear_the_way(client, &adopted.before, true).await? {
         journal.keep(Level::Info, &format!("Dropped, to be made anew: {dropped}"));
     }
-    run_files(client, (set, migrations), options.environment, journal).await?;
+    let how = (options.environment, retention::pause(&reference));
+    run_files(client, (set, migrations), how, journal).await?;
     let there = inventory::read(client, &reference.schemas()).await?;
     add_missing(client, &reference.differences(&there), journal).await?;
+    adopted.paused = retention::paused(client, &reference).await?;
     adopted.kept = rows::compare(client, before).await?;
     let now = inventory::read(client, &reference.schemas()).await?;
     adopted.after = reference.differences(&now);
@@ -162,13 +181,14 @@ pub async fn adopt(
 async fn run_files(
     client: &mut Client,
     (set, migrations): (&str, &[Migration]),
-    environment: Option<&str>,
+    (environment, pause): (Option<&str>, String),
     journal: &mut Journal,
 ) -> Result<(), MigrateError> {
     let server = edition::detect(client).await?;
+    let epilogue = server.kind.has(Capability::Compression).then_some(pause.as_str());
     let author = log::Author { set, environment };
     for migration in migrations {
-        run::one(client, (author, &server), migration, journal).await?;
+        run::one(client, (author, &server), (migration, epilogue), journal).await?;
     }
     Ok(())
 }

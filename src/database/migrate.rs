@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::sink::SinkError;
 
 pub mod create;
+mod explain;
 pub mod journal;
 pub mod log;
 pub mod run;
@@ -225,6 +226,11 @@ pub fn sets() -> impl Iterator<Item = &'static str> {
 ///
 /// They are numbered from 001 without a gap; anything else is refused by name.
 pub fn load(set: &str, folder: Option<&Path>) -> Result<Vec<Migration>, MigrateError> {
+    let fits = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '-';
+    if set.is_empty() || !set.chars().all(fits) {
+        let known = "letters, digits, `_` and `-` in a set's name".to_owned();
+        return Err(MigrateError::UnknownSet { name: set.to_owned(), known });
+    }
     let found = match folder {
         Some(folder) => from_folder(set, folder)?,
         None => embedded(set)?,

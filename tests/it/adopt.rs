@@ -159,7 +159,8 @@ fn what_cannot_be_kept_is_refused_before_anything_is_touched() {
     assert!(refused.err.contains("mine"), "{}", refused.err);
     scene.database.run("drop view mine");
     let kpis = "factory_telemetry.production_kpis";
-    scene.database.run(&format!("update {kpis} set created_at = null where id < 4"));
+    scene.database.run(&format!("update {kpis} set created_at = null where id < 3"));
+    scene.database.run(&format!("update {kpis} set created_at = 'infinity' where id = 3"));
     let still = scene.database.digest();
     let refused = adopt(&scene).ends(2);
     scene.database.is_still(&still, "the refusal");
@@ -168,6 +169,40 @@ fn what_cannot_be_kept_is_refused_before_anything_is_touched() {
     let refused = adopt(&scene).arg("--rows-max").arg("10").ends(2);
     assert!(refused.err.contains("pipelines/ms5.toml"), "{}", refused.err);
     adopt(&scene).ends(0);
+}
+
+#[test]
+fn retention_waits_for_a_person_where_history_is_older() {
+    let scene = Scene::with(Database::timescale(), "");
+    if scene.database.text("select coalesce(current_setting('timescaledb.license', true), '')")
+        != "timescale"
+    {
+        eprintln!(
+            "SKIPPED: retention jobs need a Community server in MILLSTREAM_TEST_DATABASE_URL"
+        );
+        return;
+    }
+    scene.database.run(LEGACY);
+    fill(&scene.database, 2_000);
+    let before = contents(&scene.database);
+    let report = adopt(&scene).json(0);
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("retention of factory_telemetry.metric_hist is off"), "{notes}");
+    let off = "select count(*) from timescaledb_information.jobs where proc_name = 'policy_retention' \
+               and not scheduled";
+    assert!(scene.database.number(off) >= 1, "{notes}");
+    assert_eq!(contents(&scene.database), before);
+    let refused = scene.millstream(&["policy", "apply", "--set", "ms5"]).ends(2);
+    assert!(format!("{}{}", refused.out, refused.err).contains("--accept-loss"), "{}", refused.err);
+}
+
+#[test]
+fn an_empty_database_is_not_adopted() {
+    let scene = Scene::with(Database::plain(), "");
+    let before = scene.database.digest();
+    let refused = adopt(&scene).ends(2);
+    assert!(refused.err.contains("nothing to adopt"), "{}", refused.err);
+    scene.database.is_still(&before, "the refusal");
 }
 
 #[test]

@@ -317,6 +317,32 @@ fn force_runs_again_what_was_applied() {
 }
 
 #[test]
+fn a_forced_run_that_fails_leaves_what_was_applied_applied() {
+    let scene = Scene::new(READINGS);
+    let up =
+        |more: &[&str]| scene.millstream(&[&["migrate", "up", "--set", "orders"], more].concat());
+    up(&[]).ends(0);
+    assert!(up(&["--force"]).ends(1).err.contains("already exists"));
+    assert!(up(&[]).ends(0).err.contains("nothing to do"));
+    scene.millstream(&["migrate", "verify"]).ends(0);
+}
+
+#[test]
+fn a_file_cannot_end_its_own_transaction() {
+    let scene = Scene::new(READINGS);
+    set(&scene, &[("001_a.sql", "create table a ();\ncommit;")]);
+    for words in [&["--dry-run"][..], &[]] {
+        let mut run = up(&scene);
+        for word in words {
+            run = run.arg(word);
+        }
+        let refused = run.ends(2).err;
+        assert!(refused.contains("001_a.sql: line 2: a file is one transaction"), "{refused}");
+    }
+    assert_eq!(scene.database.number("select count(*) from pg_tables where tablename = 'a'"), 0);
+}
+
+#[test]
 fn the_three_older_logs_are_kept_and_taken_over() {
     let shapes = [
         "create table migration_log (id serial primary key, migration_name varchar(255) unique \

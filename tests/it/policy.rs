@@ -252,6 +252,22 @@ fn with_archive_what_is_old_is_in_files_before_it_is_gone() {
 }
 
 #[test]
+fn rows_that_take_others_with_them_are_left_alone() {
+    let scene = Scene::with(Database::plain(), READINGS);
+    policies(&scene, POLICIES);
+    scene.database.run(&format!(
+        "{TABLE}; alter table hist add id bigserial primary key; {}; create table child (\
+         hist bigint references hist on delete cascade); insert into child select id from hist",
+        ROWS.replace("insert into hist select", "insert into hist (ts, sensor, v) select")
+    ));
+    let (outcome, why) = step(&maintain(&scene, &[], 0), "retention", "hist");
+    assert!(outcome == "skipped" && why.contains("rows of child"), "{outcome}: {why}");
+    let (outcome, why) = step(&maintain(&scene, &["--archive", "old"], 0), "retention", "hist");
+    assert!(outcome == "skipped" && why.contains("rows of child"), "{outcome}: {why}");
+    assert_eq!(scene.database.number("select count(*) from child"), 100);
+}
+
+#[test]
 fn a_load_that_begins_while_rows_are_dropped_waits() {
     let scene = Scene::with(Database::plain(), READINGS);
     policies(&scene, READINGS_KEPT);

@@ -23,7 +23,7 @@ pub(crate) struct Adopt {
     #[arg(long)]
     dry_run: bool,
     /// A table with more rows is not made a hypertable in one transaction.
-    #[arg(long, default_value_t = 50_000_000)]
+    #[arg(long, default_value_t = 50_000_000, value_parser = clap::value_parser!(i64).range(1..))]
     rows_max: i64,
     /// Seconds to wait for another runner; 0 leaves at once.
     #[arg(long, default_value_t = 30)]
@@ -117,6 +117,12 @@ fn describe(adopted: &Adopted, dry_run: bool) -> Report {
     report.fact("rows_changed", changed);
     if !left.is_empty() || lost {
         report.outcome = "failed".to_owned();
+    }
+    for (table, age) in &adopted.paused {
+        report.note(format!(
+            "retention of {table} is off: it would drop rows older than {age} that were there. \
+             `millstream policy apply --accept-loss` puts it on"
+        ));
     }
     for difference in left {
         let (kind, object) = &difference.object;

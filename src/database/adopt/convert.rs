@@ -59,8 +59,11 @@ pub(super) async fn plans(
         if !here || done {
             continue;
         }
-        let sql =
-            format!("select count(*), count(*) - count({}) from {}", quote(time), table.quoted());
+        let sql = format!(
+            "select count(*), count(*) filter (where {time} is null or not isfinite({time})) from {}",
+            table.quoted(),
+            time = quote(time),
+        );
         let row = client.query_one(&sql, &[]).await?;
         let (rows, no_time): (i64, i64) = (row.get(0), row.get(1));
         if no_time > 0 {

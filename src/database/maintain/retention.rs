@@ -212,7 +212,10 @@ async fn rows(
     let row = client.query_one(sql, &[&kept.to_string(), &name, &table.time]).await?;
     let (cut, time_type): (String, Option<String>) = (row.get(0), row.get(1));
     let Some(time_type) = time_type else {
-        return Ok((Outcome::Skipped, format!("it has no column {}", table.time)));
+        return Ok((
+            Outcome::Failed,
+            format!("it has no column {}: see the policy file", table.time),
+        ));
     };
     if options.dry_run {
         let sql = format!(

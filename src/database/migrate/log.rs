@@ -207,6 +207,16 @@ async fn read(client: &Client, set: &str, found: &mut Status) -> Result<(), Migr
     Ok(())
 }
 
+/// Sets that were applied, in whole or in part.
+pub async fn sets(client: &Client) -> Result<Vec<String>, MigrateError> {
+    if !exists(client).await? {
+        return Ok(Vec::new());
+    }
+    let sql = "select distinct migration_set from public.migration_log \
+               where status = 'applied' and checksum <> 'foreign' order by 1";
+    Ok(client.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect())
+}
+
 /// Files that were applied and that the set has not.
 pub async fn unknown(
     client: &Client,

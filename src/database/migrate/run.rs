@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
 
+use super::explain::explain;
 use super::journal::{Journal, Level};
 use super::log::{self, Author, State, Status};
 use super::script::{Script, Statement};
 use super::{LANDMARKS, MigrateError, Migration, parse};
 use crate::database::edition::{self, Capability, Edition};
-use crate::{failpoint, fault};
+use crate::failpoint;
 
 /// What may be asked of a run.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +90,8 @@ async fn up_locked(
     let author = Author { set, environment: options.environment };
     let mut done = Vec::new();
     for status in &statuses {
-        let run = Run { client, author, server: &server, migration: &status.migration, journal };
+        let (migration, epilogue) = (&status.migration, None);
+        let run = Run { client, author, server: &server, migration, epilogue, journal };
         let applied = match status.state {
             State::Applied if !options.force && status.skipped.is_empty() => continue,
             State::Applied if !options.force => run.catch_up(&status.skipped).await?,
@@ -151,14 +153,15 @@ pub async fn check(
     Ok(())
 }
 
-/// Runs one file, whatever the log says of it; the caller holds the lock.
+/// Runs one file, whatever the log says of it; the caller holds the lock. The epilogue is SQL that belongs to
+/// the file's transaction.
 pub async fn one(
     client: &mut Client,
     (author, server): (Author<'_>, &Edition),
-    migration: &Migration,
+    (migration, epilogue): (&Migration, Option<&str>),
     journal: &mut Journal,
 ) -> Result<Applied, MigrateError> {
-    Run { client, author, server, migration, journal }.whole().await
+    Run { client, author, server, migration, epilogue, journal }.whole().await
 }
 
 /// One file on one server.
@@ -167,12 +170,13 @@ struct Run<'a> {
     author: Author<'a>,
     server: &'a Edition,
     migration: &'a Migration,
+    epilogue: Option<&'a str>,
     journal: &'a mut Journal,
 }
 
 impl Run<'_> {
     async fn whole(self) -> Result<Applied, MigrateError> {
-        let Self { client, author, server, migration, journal } = self;
+        let Self { client, author, server, migration, epilogue, journal } = self;
         let script = parse(author.set, migration)?;
         let name = migration.name();
         journal.write(Level::Info, &format!("Starting migration: {name}"));
@@ -180,7 +184,10 @@ impl Run<'_> {
         let id = log::start(client, author, migration).await?;
         failpoint::hit("migration_started");
         let outcome = match script.in_transaction {
-            true => in_transaction(client, (author, migration), (&script, server), id).await,
+            true => {
+                let how = (&script, server, epilogue);
+                in_transaction(client, (author, migration), how, id).await
+            }
             false => one_by_one(client, (author, migration), (&script, server), id).await,
         };
         let ms = milliseconds(since);
@@ -210,7 +217,7 @@ impl Run<'_> {
 
     /// Statements left out on a lesser edition that this server can run by now.
     async fn catch_up(self, skipped: &[(usize, String)]) -> Result<Option<Applied>, MigrateError> {
-        let Self { client, author, server, migration, journal } = self;
+        let Self { client, author, server, migration, journal, .. } = self;
         let script = parse(author.set, migration)?;
         let due = |statement: &&Statement| {
             skipped.iter().any(|(line, _)| *line == statement.line)
@@ -283,12 +290,15 @@ impl From<tokio_postgres::Error> for Stopped {
 async fn in_transaction(
     client: &mut Client,
     (author, migration): (Author<'_>, &Migration),
-    (script, server): (&Script, &Edition),
+    (script, server, epilogue): (&Script, &Edition, Option<&str>),
     id: i64,
 ) -> Result<(), Stopped> {
     let since = Instant::now();
     let transaction = client.transaction().await?;
     run_statements(&transaction, script, server).await?;
+    if let Some(epilogue) = epilogue {
+        transaction.batch_execute(epilogue).await?;
+    }
     for (statement, capability) in script.waiting(server.kind) {
         let what = (migration, statement.line);
         log::statement(&transaction, author, what, ("skipped", capability.asks_for())).await?;
@@ -371,30 +381,4 @@ pub async fn rehearse(
 
 fn milliseconds(since: Instant) -> i64 {
     i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX)
-}
-
-/// The server's message with the line of the file that it is about, and what to do.
-fn explain(error: &tokio_postgres::Error, line: usize, statement: Option<&str>) -> String {
-    use tokio_postgres::error::ErrorPosition;
-    let Some(server) = error.as_db_error() else {
-        return format!(
-            "line {line}: {}; what was committed stands in migration_log: the same command goes on",
-            fault::chain(error)
-        );
-    };
-    let line = match (server.position(), statement) {
-        (Some(ErrorPosition::Original(at)), Some(sql)) => {
-            let at = usize::try_from(*at).unwrap_or(usize::MAX);
-            line + sql.chars().take(at).filter(|letter| *letter == '\n').count()
-        }
-        _ => line,
-    };
-    let (message, code) = (server.message(), server.code().code());
-    let detail = server.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
-    let hint = match (fault::remedy(code), server.hint()) {
-        ("", None) => String::new(),
-        ("", Some(hint)) => format!("; {hint}"),
-        (remedy, _) => format!("; {remedy}"),
-    };
-    format!("line {line}: {message} ({code}){detail}{hint}")
 }

@@ -99,6 +99,7 @@ impl Script {
         script.statements.extend(open);
         for statement in &mut script.statements {
             statement.sql.truncate(statement.sql.trim_end().len());
+            refuse(statement, script.in_transaction)?;
         }
         Ok(script)
     }
@@ -110,6 +111,32 @@ impl Script {
             _ => None,
         })
     }
+}
+
+/// Statements that would end the file's transaction under it, and data that no file can send.
+fn refuse(statement: &Statement, in_transaction: bool) -> Result<(), ScriptError> {
+    let words: Vec<String> =
+        statement.sql.split_whitespace().take(2).map(str::to_lowercase).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let problem = match words.as_slice() {
+        [
+            "begin" | "start" | "commit" | "rollback" | "abort" | "end" | "savepoint" | "release",
+            ..,
+        ]
+        | ["prepare", "transaction"]
+            if in_transaction =>
+        {
+            format!(
+                "a file is one transaction: leave `{}` out, or say `-- no transaction`",
+                words[0]
+            )
+        }
+        ["copy", ..] if statement.sql.to_lowercase().contains("from stdin") => {
+            "rows cannot be sent from a file of statements: use insert, or a pipeline".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(ScriptError { line: statement.line, problem })
 }
 
 /// How deep inside `begin atomic … end` the next word stands.
@@ -140,8 +167,26 @@ fn directive(comment: &str, line: usize) -> Result<Option<Directive>, ScriptErro
         ["no", "transaction"] => Some(Directive::NoTransaction),
         ["needs", name] => Some(Directive::If(Condition::Needs(capability(name)?))),
         ["without", name] => Some(Directive::If(Condition::Without(capability(name)?))),
+        words if looks_like_one(words) => {
+            let problem = "almost a directive: write `-- needs timescale`, `-- needs compression`, \
+                           `-- without …` or `-- no transaction`, and nothing else on the line";
+            return Err(ScriptError { line, problem: problem.to_owned() });
+        }
         _ => None,
     })
+}
+
+/// A slip of the pen must not run a guarded statement unguarded.
+fn looks_like_one(words: &[&str]) -> bool {
+    let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+    match words.first().map(String::as_str) {
+        Some("need" | "needs" | "without") => {
+            words.len() <= 4
+                && words.iter().skip(1).any(|w| w.starts_with("timesc") || w.starts_with("compres"))
+        }
+        Some("no") => words.len() == 2 && words.iter().any(|w| w.starts_with("transaction")),
+        _ => false,
+    }
 }
 
 /// A run of characters that belong together.
@@ -275,7 +320,6 @@ mod tests {
         let text = "create function f(x int) returns int begin atomic \
                     select case when x > 0 then 1 else 2 end; select x; end; select 2";
         assert_eq!(cut(text).len(), 2);
-        assert_eq!(cut("begin; select 1; end; select 2").len(), 4);
     }
 
     #[test]
@@ -306,6 +350,12 @@ mod tests {
         assert!(problem("select 1;\n-- no transaction\n").starts_with("line 2: "));
         assert_eq!(problem("select 1;\nselect 'abc;\n"), "line 2: a string does not end");
         assert_eq!(problem("select $a$ ; $b$"), "line 1: $a$ … $a$ does not end");
+        for text in ["-- need timescale", "-- Needs compression please", "-- no transactions"] {
+            assert!(problem(text).starts_with("line 1: almost a directive"), "{text}");
+        }
+        assert!(problem("select 1;\ncommit;").starts_with("line 2: a file is one transaction"));
+        assert!(problem("copy t from stdin;").starts_with("line 1: rows cannot be sent"));
+        assert!(Script::parse("-- no transaction\nbegin; commit").is_ok());
         assert_eq!(problem("/* /* */"), "line 1: a comment does not end");
         assert_eq!(problem("select \"a"), "line 1: a quoted name does not end");
     }
