@@ -79,9 +79,16 @@ fn refused(database: &Database, sql: &str) -> String {
 
 fn refresh(database: &Database) {
     for view in ["oee_hourly", "oee_daily_workcenter"] {
-        database.run(&match edition(database).as_str() {
+        let sql = match edition(database).as_str() {
             "timescale" => format!("call refresh_continuous_aggregate('{view}', null, null)"),
             _ => format!("refresh materialized view concurrently {view}"),
+        };
+        // The server's own job may be at it at this very moment.
+        crate::support::wait_for(&sql, std::time::Duration::from_secs(20), || {
+            match database.try_run(&sql) {
+                Err(error) if error.code().is_some_and(|code| code.code() == "55P03") => None,
+                ended => Some(ended.unwrap()),
+            }
         });
     }
 }
