@@ -6,7 +6,7 @@
 use tokio_postgres::{Client, GenericClient};
 
 use crate::schema::TableName;
-use crate::sink::SinkError;
+use crate::sink::{SinkError, holder};
 
 /// Who loads a table, in words for a person.
 pub async fn by(
@@ -42,20 +42,11 @@ pub async fn live(client: &Client, table: &TableName) -> Result<Option<String>, 
     let sql = "select distinct pipeline from millstream.stream where target_table = $1";
     for row in client.query(sql, &[&table.to_string()]).await? {
         let pipeline: String = row.get(0);
-        if holder(client, &pipeline).await?.is_some() {
+        if holder::of(client, &pipeline).await?.is_some() {
             return Ok(Some(pipeline));
         }
     }
     Ok(None)
-}
-
-/// The server process that holds the lock of this name, as a run of a pipeline does.
-pub async fn holder(client: &Client, name: &str) -> Result<Option<i32>, SinkError> {
-    let sql = "select min(pid) from pg_locks, hashtextextended('millstream ' || $1, 0) as key \
-               where locktype = 'advisory' and granted and classid = ((key >> 32) & 4294967295)::oid \
-               and objid = (key & 4294967295)::oid and objsubid = 1 \
-               and database = (select oid from pg_database where datname = current_database())";
-    Ok(client.query_one(sql, &[&name]).await?.get(0))
 }
 
 /// A table whose rows go or change when those of this table are deleted, and its foreign key.

@@ -18,7 +18,7 @@ use crate::database::edition::{self, Kind};
 use crate::database::{loading, policy};
 use crate::observe::report::{Report, Table};
 use crate::schema::TableName;
-use crate::sink::{SinkError, debt};
+use crate::sink::{SinkError, debt, holder};
 
 /// Why nothing was maintained.
 #[derive(Debug, thiserror::Error)]
@@ -221,7 +221,7 @@ async fn lock(client: &Client) -> Result<(), MaintainError> {
     if client.query_one(sql, &[]).await?.get(0) {
         return Ok(());
     }
-    let pid = loading::holder(client, "maintain").await?;
+    let pid = holder::of(client, "maintain").await?;
     Err(MaintainError::Busy { pid: pid.unwrap_or_default() })
 }
 

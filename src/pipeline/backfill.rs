@@ -21,7 +21,7 @@ use crate::observe::progress::Progress;
 use crate::sink::ledger::PartitionRow;
 use crate::sink::session::{Server, Session};
 use crate::sink::strategy::Strategy;
-use crate::sink::{SinkError, catalog, debt, ledger};
+use crate::sink::{SinkError, catalog, debt, holder, ledger};
 use crate::source::parquet;
 use crate::source::sqlite::{self, Copy, CopyNotes};
 use crate::{backoff, failpoint};
@@ -170,12 +170,7 @@ async fn lock(client: &Client, pipeline: &str) -> Result<(), RunError> {
         }
         tokio::time::sleep(backoff::wait(attempt, 1.0)).await;
     }
-    let sql = "select coalesce(min(pid), 0) from pg_locks, \
-               hashtextextended('millstream ' || $1, 0) as key where locktype = 'advisory' and granted \
-               and objsubid = 1 \
-               and database = (select oid from pg_database where datname = current_database()) \
-               and classid = ((key >> 32) & 4294967295)::oid and objid = (key & 4294967295)::oid";
-    let pid: i32 = client.query_one(sql, &[&pipeline]).await.map_err(SinkError::from)?.get(0);
+    let pid = holder::of(client, pipeline).await?.unwrap_or_default();
     Err(RunError::Busy { pipeline: pipeline.to_owned(), pid })
 }
 

@@ -7,7 +7,7 @@
 
 use tokio_postgres::{Client, Transaction};
 
-use super::SinkError;
+use super::{SinkError, holder};
 use crate::schema::{TableName, TargetTable, quote};
 
 mod index;
@@ -124,20 +124,14 @@ pub async fn known(client: &Client) -> Result<Vec<Debt>, SinkError> {
     if super::ledger::exists(client).await? { owed(client).await } else { Ok(Vec::new()) }
 }
 
-/// Whether a pipeline runs, by the lock that its run holds.
-const RUNS: &str = "exists (select from pg_locks l, \
-    hashtextextended('millstream ' || s.pipeline, 0) as key \
-    where l.locktype = 'advisory' and l.granted and l.objsubid = 1 \
-    and l.database = (select oid from pg_database where datname = current_database()) \
-    and l.classid = ((key >> 32) & 4294967295)::oid and l.objid = (key & 4294967295)::oid)";
-
 /// What may be paid now by `pipeline` (or by nobody in particular: an empty name): its own debts and those
 /// of pipelines that do not run. What hangs on a table that another run is loading is left to that run.
 pub async fn due(client: &Client, pipeline: &str) -> Result<Vec<Debt>, SinkError> {
-    let owner = format!("select {RUNS} from (values ($1)) s (pipeline)");
+    let runs = format!("exists (select {})", holder::lock_of("s.pipeline"));
+    let owner = format!("select {runs} from (values ($1)) s (pipeline)");
     let loader = format!(
         "select s.pipeline from millstream.stream s where s.target_table = $1 and s.pipeline <> $2 \
-         and s.kind = 'pipeline' and {RUNS} limit 1"
+         and s.kind = 'pipeline' and {runs} limit 1"
     );
     let mut due = Vec::new();
     for debt in owed(client).await? {

@@ -6,6 +6,7 @@ pub mod copy;
 pub mod create;
 pub mod debt;
 pub mod fingerprint;
+pub mod holder;
 pub mod ledger;
 pub mod memory;
 pub mod null;
