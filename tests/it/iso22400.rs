@@ -87,7 +87,10 @@ fn refresh(database: &Database) {
         crate::support::wait_for(&sql, std::time::Duration::from_secs(20), || {
             match database.try_run(&sql) {
                 Err(error) if error.code().is_some_and(|code| code.code() == "55P03") => None,
-                ended => Some(ended.unwrap()),
+                ended => {
+                    ended.unwrap();
+                    Some(())
+                }
             }
         });
     }

@@ -65,27 +65,7 @@ pub(super) async fn run(
 
 fn describe(adopted: &Adopted, dry_run: bool) -> Report {
     let mut report = Report::new("");
-    let mut table = Table::new("Differences", &["kind", "object", "found", "now"]);
-    let now = |difference: &Difference| {
-        let left = adopted.after.iter().find(|left| left.object == difference.object);
-        match (dry_run, left.map(Difference::word), difference.word()) {
-            (true, ..) => "",
-            (_, _, "extra") if left.is_some() => "kept",
-            (_, None, "extra") => "replaced",
-            (_, None, _) => "as in the set",
-            (_, Some(word), _) => word,
-        }
-    };
-    for difference in &adopted.before {
-        let (kind, object) = &difference.object;
-        table.push(vec![
-            json!(kind),
-            json!(object),
-            json!(difference.word()),
-            json!(now(difference)),
-        ]);
-    }
-    report.tables.push(table);
+    report.tables.push(differences(adopted, dry_run));
     // Its rows were compared in the transaction that made it one.
     let converted = |table: &str| adopted.converted.iter().any(|made| made.table == table);
     let mut rows = Table::new("Rows", &["table", "before", "now", "of before"]);
@@ -140,4 +120,29 @@ fn describe(adopted: &Adopted, dry_run: bool) -> Report {
         );
     }
     report
+}
+
+/// Each object that differed, and how it stands now.
+fn differences(adopted: &Adopted, dry_run: bool) -> Table {
+    let mut table = Table::new("Differences", &["kind", "object", "found", "now"]);
+    let now = |difference: &Difference| {
+        let left = adopted.after.iter().find(|left| left.object == difference.object);
+        match (dry_run, left.map(Difference::word), difference.word()) {
+            (true, ..) => "",
+            (_, _, "extra") if left.is_some() => "kept",
+            (_, None, "extra") => "replaced",
+            (_, None, _) => "as in the set",
+            (_, Some(word), _) => word,
+        }
+    };
+    for difference in &adopted.before {
+        let (kind, object) = &difference.object;
+        table.push(vec![
+            json!(kind),
+            json!(object),
+            json!(difference.word()),
+            json!(now(difference)),
+        ]);
+    }
+    table
 }
