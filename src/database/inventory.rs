@@ -10,8 +10,8 @@ use tokio_postgres::Client;
 use super::migrate::journal::Journal;
 use super::migrate::{self, MigrateError, Migration, Options};
 use crate::schema::quote;
-use crate::sink::SinkError;
 use crate::sink::session::Server;
+use crate::sink::{SinkError, catalog};
 
 /// A kind and a name: `column`, `factory_telemetry.metric_hist.ts`.
 pub type Object = (String, String);
@@ -85,8 +85,7 @@ pub async fn read(client: &Client, schemas: &[String]) -> Result<Inventory, Sink
         let object = (row.get(0), row.get(1));
         inventory.objects.insert(object, row.get(2));
     }
-    let sql = "select exists (select from pg_extension where extname = 'timescaledb')";
-    if client.query_one(sql, &[]).await?.get(0) {
+    if catalog::has_timescale(client).await? {
         let sql = "select hypertable_schema || '.' || hypertable_name, column_name || ' ' || \
                    coalesce(time_interval::text, integer_interval::text) \
                    from timescaledb_information.dimensions \

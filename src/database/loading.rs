@@ -6,14 +6,14 @@
 use tokio_postgres::{Client, GenericClient};
 
 use crate::schema::TableName;
-use crate::sink::{SinkError, holder};
+use crate::sink::{SinkError, holder, ledger};
 
 /// Who loads a table, in words for a person.
 pub async fn by(
     client: &impl GenericClient,
     table: &TableName,
 ) -> Result<Option<String>, SinkError> {
-    if !has_ledger(client).await? {
+    if !ledger::exists(client).await? {
         return Ok(None);
     }
     if let Some(pipeline) = unfinished(client, table).await? {
@@ -61,12 +61,6 @@ pub async fn follower(
     Ok(found.map(|row| (row.get(0), row.get(1))))
 }
 
-/// Whether there is a ledger at all.
-pub async fn has_ledger(client: &impl GenericClient) -> Result<bool, SinkError> {
-    let sql = "select to_regclass('millstream.ddl_debt') is not null";
-    Ok(client.query_one(sql, &[]).await?.get(0))
-}
-
 /// Runs a statement unless somebody loads the table. No load can begin in between: it would have to
 /// write to `millstream.partition` first. Gives back who is loading, or how many rows it touched.
 pub async fn guarded(
@@ -76,7 +70,7 @@ pub async fn guarded(
 ) -> Result<Result<u64, String>, SinkError> {
     let transaction = client.transaction().await?;
     transaction.batch_execute("set local lock_timeout = '10s'").await?;
-    if has_ledger(&transaction).await? {
+    if ledger::exists(&transaction).await? {
         transaction.batch_execute("lock table millstream.partition in share mode").await?;
     }
     if let Some(who) = by(&transaction, table).await? {

@@ -15,10 +15,11 @@ use tokio_postgres::Client;
 
 use crate::config::policy::Policies;
 use crate::database::edition::{self, Kind};
+use crate::database::migrate::log;
 use crate::database::{loading, policy};
 use crate::observe::report::{Report, Table};
 use crate::schema::TableName;
-use crate::sink::{SinkError, debt, holder};
+use crate::sink::{SinkError, debt, holder, ledger};
 
 /// Why nothing was maintained.
 #[derive(Debug, thiserror::Error)]
@@ -155,8 +156,7 @@ pub async fn sets(
     if !asked.is_empty() {
         return Ok(asked.iter().cloned().map(Some).collect());
     }
-    let sql = "select to_regclass('public.migration_log') is not null";
-    if !client.query_one(sql, &[]).await?.get::<_, bool>(0) {
+    if !log::exists(client).await? {
         return Ok(Vec::new());
     }
     let known: Vec<&str> = policy::SETS.iter().map(|(set, _)| *set).collect();
@@ -230,7 +230,7 @@ async fn pay_debts(
     options: Options<'_>,
     done: &mut Maintained,
 ) -> Result<(), SinkError> {
-    if !loading::has_ledger(client).await? {
+    if !ledger::exists(client).await? {
         return Ok(());
     }
     for owed in debt::owed(client).await? {

@@ -5,8 +5,8 @@
 //! that holds the rows and must touch one row. Whoever is not sure whether a COMMIT arrived claims again
 //! and reads: the row lock makes a commit still under way come first.
 
-use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, GenericClient};
 
 use super::SinkError;
 use super::fingerprint::{Buckets, Sum};
@@ -139,7 +139,7 @@ impl std::fmt::Debug for PgTime {
 }
 
 /// Whether this database has a ledger.
-pub async fn exists(client: &Client) -> Result<bool, SinkError> {
+pub async fn exists(client: &impl GenericClient) -> Result<bool, SinkError> {
     let sql = "select to_regclass('millstream.stream') is not null";
     Ok(client.query_one(sql, &[]).await?.get(0))
 }

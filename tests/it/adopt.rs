@@ -173,11 +173,9 @@ fn what_cannot_be_kept_is_refused_before_anything_is_touched() {
 #[test]
 fn retention_waits_for_a_person_where_history_is_older() {
     let scene = Scene::with(Database::timescale(), "");
-    if scene.database.text("select coalesce(current_setting('timescaledb.license', true), '')")
-        != "timescale"
-    {
-        eprintln!(
-            "SKIPPED: retention jobs need a Community server in MILLSTREAM_TEST_DATABASE_URL"
+    if !scene.database.is_community() {
+        crate::support::skipped(
+            "retention jobs need a Community server in MILLSTREAM_TEST_DATABASE_URL",
         );
         return;
     }

@@ -22,12 +22,12 @@ pub(crate) fn community() -> Option<Database> {
         }
         _ => Database::timescale(),
     };
-    if made.text("show timescaledb.license") == "timescale" {
+    if made.is_community() {
         return Some(made);
     }
-    eprintln!(
-        "SKIPPED: this needs TimescaleDB's Community edition; name such a server in \
-         MILLSTREAM_TEST_COMMUNITY_URL"
+    crate::support::skipped(
+        "this needs TimescaleDB's Community edition; name such a server in \
+         MILLSTREAM_TEST_COMMUNITY_URL",
     );
     None
 }
@@ -172,7 +172,9 @@ fn history_is_safe_from_retention_until_the_load_is_done() {
     let since = std::time::Instant::now();
     while scene.database.number(runs) < 2 {
         if since.elapsed() > Duration::from_secs(30) {
-            eprintln!("SKIPPED: the server has no background worker free, so no policy ever runs");
+            crate::support::skipped(
+                "the server has no background worker free, so no policy ever runs",
+            );
             return;
         }
         std::thread::sleep(Duration::from_millis(200));

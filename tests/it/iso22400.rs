@@ -706,8 +706,8 @@ fn policies_run_on_the_community_edition() {
     let scene = Scene::new(READINGS);
     let database = &scene.database;
     if edition(database) != "timescale" {
-        eprintln!(
-            "SKIPPED: compression, policies and continuous aggregates need the Community edition"
+        crate::support::skipped(
+            "compression, policies and continuous aggregates need the Community edition",
         );
         return;
     }

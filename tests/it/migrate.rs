@@ -234,8 +234,8 @@ fn a_full_disk_leaves_nothing_and_says_what_to_free() {
     let mount = |words: &[&str]| std::process::Command::new("mount").args(words).status();
     let mounted = mount(&["-t", "tmpfs", "-o", "size=4m,mode=777", "tmpfs", &small]);
     if !mounted.is_ok_and(|status| status.success()) {
-        eprintln!(
-            "SKIPPED: a small tmpfs needs the right to mount (root); the full disk is not tried"
+        crate::support::skipped(
+            "a small tmpfs needs the right to mount (root); the full disk is not tried",
         );
         return;
     }

@@ -30,28 +30,27 @@ const ROLLUP: &str = "create materialized view hist_daily as select ts::date as 
     create unique index hist_daily_key on hist_daily (day, sensor)";
 const COUNT: &str = "select count(*) from hist";
 
-fn is_community(database: &Database) -> bool {
-    database.text("select coalesce(current_setting('timescaledb.license', true), '')")
-        == "timescale"
-}
-
 /// A database of the Community edition, or a loud word that this test did not run.
 fn community(test: &str) -> Option<Scene> {
     let scene = Scene::new(READINGS);
-    if is_community(&scene.database) {
+    if scene.database.is_community() {
         return Some(scene);
     }
-    eprintln!("SKIPPED: {test} needs a Community server in MILLSTREAM_TEST_DATABASE_URL");
+    crate::support::skipped(&format!(
+        "{test} needs a Community server in MILLSTREAM_TEST_DATABASE_URL"
+    ));
     None
 }
 
 /// A database without jobs: `None` where the test server has the Community edition.
 fn apache(test: &str) -> Option<Scene> {
     let scene = Scene::new(READINGS);
-    if !is_community(&scene.database) {
+    if !scene.database.is_community() {
         return Some(scene);
     }
-    eprintln!("SKIPPED: {test} needs an Apache server in MILLSTREAM_TEST_DATABASE_URL");
+    crate::support::skipped(&format!(
+        "{test} needs an Apache server in MILLSTREAM_TEST_DATABASE_URL"
+    ));
     None
 }
 
@@ -154,8 +153,8 @@ fn on_the_apache_edition_old_chunks_are_dropped_and_young_ones_stay() {
 fn a_table_cut_by_dates_loses_its_old_days_too() {
     for database in [Database::plain(), Database::timescale()] {
         let scene = Scene::with(database, READINGS);
-        if is_community(&scene.database) {
-            eprintln!("SKIPPED: dates as chunks: the Community edition's own job drops them");
+        if scene.database.is_community() {
+            crate::support::skipped("dates as chunks: the Community edition's own job drops them");
             continue;
         }
         policies(
@@ -190,8 +189,10 @@ const READINGS_KEPT: &str =
 fn a_table_that_is_being_loaded_is_left_alone_and_a_loaded_history_asks_first() {
     for database in [Database::plain(), Database::timescale()] {
         let scene = Scene::with(database, READINGS);
-        if is_community(&scene.database) {
-            eprintln!("SKIPPED: maintain during a load: the Community edition's own job drops");
+        if scene.database.is_community() {
+            crate::support::skipped(
+                "maintain during a load: the Community edition's own job drops",
+            );
             continue;
         }
         policies(&scene, READINGS_KEPT);
@@ -624,7 +625,7 @@ fn right_after_its_migrations_a_set_has_no_drift() {
             let apply = scene.millstream(&["policy", "apply", "--set", set]).json(0);
             assert_eq!(apply["changes"].as_array().unwrap().len(), 0, "{apply:#}");
         }
-        if is_community(&scene.database) {
+        if scene.database.is_community() {
             let policies = ["policy", "show", "--set", "ms5"];
             let shown = scene.millstream(&policies).json(0);
             let rows = shown["policies"].as_array().unwrap();

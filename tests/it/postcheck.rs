@@ -8,10 +8,12 @@ use crate::support::{Database, Scene, environment};
 /// A database of the Community edition, or a loud word that this test did not run.
 fn community(test: &str) -> Option<Scene> {
     let scene = Scene::new(READINGS);
-    if scene.database.text("select current_setting('timescaledb.license')") == "timescale" {
+    if scene.database.is_community() {
         return Some(scene);
     }
-    eprintln!("SKIPPED: {test} needs a Community server in MILLSTREAM_TEST_DATABASE_URL");
+    crate::support::skipped(&format!(
+        "{test} needs a Community server in MILLSTREAM_TEST_DATABASE_URL"
+    ));
     None
 }
 

@@ -6,8 +6,8 @@ use super::range::Reading;
 use super::{ArchiveError, Folder, State};
 use crate::database::loading;
 use crate::failpoint;
-use crate::sink::SinkError;
 use crate::sink::fingerprint::Sum;
+use crate::sink::{SinkError, ledger};
 
 /// A lock that others hold is waited for this long: writers queue up behind us meanwhile.
 const LOCK_TIMEOUT: &str = "5s";
@@ -34,7 +34,7 @@ pub(super) async fn drop_range(
     (reading, entry): (&Reading, Option<usize>),
     sum: Sum,
 ) -> Result<Dropped, ArchiveError> {
-    let has_ledger = loading::has_ledger(client).await?;
+    let has_ledger = ledger::exists(client).await?;
     let transaction = match reading.is_hypertable {
         true => client.transaction().await?,
         // What others add meanwhile is not in the snapshot, and so is not deleted.

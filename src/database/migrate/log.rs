@@ -5,6 +5,7 @@
 use tokio_postgres::Client;
 
 use super::{MigrateError, Migration};
+use crate::sink::SinkError;
 
 const LOG: &str = "create table if not exists public.migration_log ( \
     id bigint generated always as identity primary key, \
@@ -131,7 +132,7 @@ async fn take_over(client: &mut Client) -> Result<String, MigrateError> {
 }
 
 /// Whether there is a log in its present shape.
-pub async fn exists(client: &Client) -> Result<bool, MigrateError> {
+pub async fn exists(client: &Client) -> Result<bool, SinkError> {
     let sql = "select exists (select from pg_attribute where attrelid = \
                to_regclass('public.migration_log') and attname = 'migration_set')";
     Ok(client.query_one(sql, &[]).await?.get(0))

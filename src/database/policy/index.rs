@@ -149,7 +149,7 @@ async fn normal(
 
 /// Indexes that a load has put off.
 async fn owed(client: &Client, wanted: &TablePolicy) -> Result<Vec<String>, SinkError> {
-    if !crate::database::loading::has_ledger(client).await? {
+    if !crate::sink::ledger::exists(client).await? {
         return Ok(Vec::new());
     }
     let sql = "select object_name from millstream.ddl_debt where table_name = $1 \

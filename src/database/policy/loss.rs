@@ -59,7 +59,7 @@ pub async fn history(
     table: &TablePolicy,
     than: Span,
 ) -> Result<Option<String>, SinkError> {
-    if !crate::database::loading::has_ledger(client).await? {
+    if !crate::sink::ledger::exists(client).await? {
         return Ok(None);
     }
     let sql = "select s.pipeline, \

@@ -1,5 +1,7 @@
 //! How the database does: connections, cache, dead rows, size, long transactions, and what millstream owes.
 
+use crate::sink::ledger;
+
 use super::{Check, PostcheckError, count, counted, few, size};
 
 /// Looks at all of it. Thresholds stand beside what they are held against.
@@ -85,9 +87,7 @@ async fn long_transactions(check: &mut Check<'_>) -> Result<(), PostcheckError> 
 
 /// What a load left undone, and rows that were set aside.
 async fn owed(check: &mut Check<'_>) -> Result<(), PostcheckError> {
-    let sql = "select to_regclass('millstream.ddl_debt') is not null \
-               and to_regclass('millstream.dead_letter') is not null";
-    if !check.client.query_one(sql, &[]).await?.get::<_, bool>(0) {
+    if !ledger::exists(check.client).await? {
         return Ok(());
     }
     let sql = "select table_name || '.' || object_name from millstream.ddl_debt \

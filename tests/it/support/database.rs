@@ -58,6 +58,12 @@ impl Database {
         made
     }
 
+    /// Whether its server has the Community edition of the extension.
+    pub(crate) fn is_community(&self) -> bool {
+        self.text("select coalesce(current_setting('timescaledb.license', true), '')")
+            == "timescale"
+    }
+
     /// The same database for another user, by a URL.
     pub(crate) fn url_for(&self, user: &str) -> String {
         let (_, place) = self.url.split_once('@').unwrap();

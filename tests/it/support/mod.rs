@@ -17,6 +17,18 @@ pub(crate) fn environment(name: &str) -> String {
     })
 }
 
+/// Says that a test, or a part of it, did not run. The runner shows nothing of tests that pass, so it also
+/// goes into the file that `./dev test` prints at the end.
+pub(crate) fn skipped(why: &str) {
+    use std::io::Write as _;
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    eprintln!("SKIPPED: {test}: {why}");
+    if let Ok(path) = std::env::var("MILLSTREAM_TEST_SKIPPED") {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        writeln!(file, "SKIPPED: {test}: {why}").unwrap();
+    }
+}
+
 /// Whether `./dev test --long` runs.
 pub(crate) fn long() -> bool {
     std::env::var("MILLSTREAM_TEST_LONG").is_ok_and(|value| !value.is_empty())
