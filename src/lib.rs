@@ -28,6 +28,7 @@ pub mod database;
 pub mod failpoint;
 pub mod fault;
 pub mod generate;
+pub mod kpi;
 pub mod observe;
 pub mod pipeline;
 pub mod schema;

@@ -87,6 +87,7 @@ migrations! {
         "003_functions_triggers.sql",
         "004_rollups.sql",
         "005_policies.sql",
+        "006_shift_days_and_evidence.sql",
     ],
     "orders": ["001_tables.sql", "002_indexes.sql", "003_foreign_keys.sql", "004_sast.sql"],
 }

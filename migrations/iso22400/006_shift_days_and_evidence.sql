@@ -1,0 +1,14 @@
+-- 006 - Shift Days and Evidence
+-- On which days a shift is worked; how far what is known of a unit reaches; what a result was computed from.
+
+alter table public."Shift" add column if not exists "weekDays" smallint[];
+comment on column public."Shift"."weekDays" is
+    'new: days on which the shift starts, 1 Monday to 7 Sunday; null is every day';
+
+alter table public."Equipment" add column if not exists "lastSeenAt" timestamptz;
+comment on column public."Equipment"."lastSeenAt" is
+    'new: time of the last record of its state: the open state is known up to here, and nothing after it';
+
+alter table public.oee_calculations add column if not exists "inputDigest" bytea;
+comment on column public.oee_calculations."inputDigest" is
+    'new: hash of everything the row was computed from: the same inputs are not computed again';
