@@ -12,3 +12,10 @@ comment on column public."Equipment"."lastSeenAt" is
 alter table public.oee_calculations add column if not exists "inputDigest" bytea;
 comment on column public.oee_calculations."inputDigest" is
     'new: hash of everything the row was computed from: the same inputs are not computed again';
+
+-- What a unit does is no change of its record: "updatedAt" stays when only the open state moves.
+create or replace trigger "Equipment_updated_at" before update of code, name, "workCenterId",
+    "equipmentType", manufacturer, model, "serialNumber", "theoreticalCycleTime", "nominalSpeed",
+    "isActive", "commissionDate" on public."Equipment" for each row
+    when (old.* is distinct from new.* and old."updatedAt" = new."updatedAt")
+    execute function public.update_updated_at();

@@ -21,8 +21,8 @@ const BATCH_ROWS: usize = 65_536;
 const LANES: usize = 2;
 
 /// Keys that the file may hold, section by section; `docs/pipeline-file.md` has each with an example.
-pub const KEYS: [(&str, &[&str]); 8] = [
-    ("", &["name", "source", "target", "state", "limits", "table", "finding"]),
+pub const KEYS: [(&str, &[&str]); 12] = [
+    ("", &["name", "source", "target", "state", "limits", "table", "shift", "finding"]),
     ("source", &["sqlite", "parquet"]),
     ("target", &["url", "create"]),
     ("state", &["dir"]),
@@ -41,12 +41,19 @@ pub const KEYS: [(&str, &[&str]); 8] = [
             "accept_retention",
             "columns",
             "rows",
+            "states",
+            "counts",
+            "quality",
         ],
     ),
+    ("states", &["hold", "otherwise", "overlap", "microstop", "microstop_as"]),
+    ("counts", &["mode", "modulus", "max_delta", "stamp"]),
+    ("quality", &[]),
+    ("shift", &["site", "code", "name", "start", "end", "days", "breaks", "break_minutes"]),
     ("column", &["from", "value", "zone", "time", "unit", "map", "type", "default", "skip"]),
 ];
 
-fn keys(section: &str) -> &'static [&'static str] {
+pub(super) fn keys(section: &str) -> &'static [&'static str] {
     KEYS.iter().find(|(name, _)| *name == section).map_or(&[], |(_, keys)| *keys)
 }
 
@@ -93,6 +100,8 @@ fn read_plan(reader: &mut Reader<'_>, root: &Section<'_>, file: &Path) -> Option
     if sections.is_empty() {
         missing(reader, root, "table", "at least one [[table]] with `from` and `to`");
     }
+    let shifts = root.sections(reader, "shift");
+    let shifts = shifts.iter().filter_map(|section| super::shift::read(reader, section)).collect();
     let findings = root.sections(reader, "finding");
     let findings = findings.iter().filter_map(|section| read_finding(reader, section)).collect();
     let tables: Vec<Option<TablePlan>> =
@@ -106,6 +115,7 @@ fn read_plan(reader: &mut Reader<'_>, root: &Section<'_>, file: &Path) -> Option
             state_dir.map_or("millstream-state".to_owned(), |text| text.value),
         ),
         limits,
+        shifts,
         findings,
         tables: tables.into_iter().collect::<Option<Vec<_>>>()?,
     })
@@ -236,6 +246,7 @@ fn read_table(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<TablePla
     };
     let hypertable = section.section(reader, "hypertable");
     let hypertable = hypertable.and_then(|section| read_hypertable(reader, &section));
+    let stage = super::stage::read(reader, section);
     let strategy = read_strategy(reader, section);
     let columns = read_columns(reader, section);
     let rows = section.sections(reader, "rows");
@@ -245,6 +256,7 @@ fn read_table(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<TablePla
         to: to?,
         filter: section.text(reader, "where").map(|text| text.value),
         hypertable,
+        stage,
         strategy,
         columns,
         rows,
@@ -306,6 +318,7 @@ pub fn parse_duration_us(text: &str) -> Option<i64> {
     let (number, unit) = text.trim().split_once(' ')?;
     let number: i64 = number.parse().ok().filter(|number| *number > 0)?;
     let seconds = match unit.trim().trim_end_matches('s') {
+        "second" => 1,
         "minute" => 60,
         "hour" => 3_600,
         "day" => 86_400,

@@ -7,6 +7,8 @@ pub mod check;
 pub mod plan;
 pub mod policy;
 pub mod raw;
+pub mod shift;
+pub mod stage;
 
 use std::path::{Path, PathBuf};
 

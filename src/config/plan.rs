@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::Place;
+use super::shift::ShiftPlan;
+use super::stage::StagePlan;
 use crate::schema::{PgType, TableName};
 
 /// A whole pipeline.
@@ -24,6 +26,8 @@ pub struct Plan {
     pub limits: Limits,
     /// What moves where, in the order of the file.
     pub tables: Vec<TablePlan>,
+    /// The shift calendar of a source that has none.
+    pub shifts: Vec<ShiftPlan>,
     /// What to look for in the target after a load.
     pub findings: Vec<Finding>,
 }
@@ -128,6 +132,8 @@ pub struct TablePlan {
     pub filter: Option<String>,
     /// Made a hypertable by `create`.
     pub hypertable: Option<HypertablePlan>,
+    /// Its rows are records of a transform, and the columns below are the record's.
+    pub stage: Option<StagePlan>,
     /// How rows are written.
     pub strategy: StrategyChoice,
     /// Columns that say something about themselves.

@@ -3,4 +3,5 @@
 //! Pure: no I/O, no clock, nothing random. Times are `i64` microseconds since 2000-01-01 UTC, windows are
 //! half-open, sums are exact, and a rate is divided last.
 
+pub mod counter;
 pub mod state;

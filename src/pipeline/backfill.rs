@@ -27,6 +27,7 @@ use crate::source::sqlite::{self, Copy, CopyNotes};
 use crate::{backoff, failpoint};
 
 mod debts;
+mod finish;
 mod fresh;
 
 /// What may be asked of a backfill.
@@ -338,6 +339,7 @@ async fn settle(plan: &Plan, shared: &Shared, outcome: &mut Outcome) -> Result<(
         };
         outcome.tables.push(TableOutcome { job: job.clone(), counts, done, dangling });
     }
+    finish::run(client, plan, outcome).await?;
     if outcome.tables.iter().all(|table| table.done) {
         for finding in &plan.findings {
             outcome.findings.push(look_for(client, finding).await);

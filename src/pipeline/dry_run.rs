@@ -40,7 +40,7 @@ pub async fn run(
         progress.stage(&job.target.name.name);
         let (claim, batch_rows) = (Claim::fresh(0), plan.limits.batch_rows);
         let mut worker =
-            Worker::new(job.mapping(), job.time(), &claim, Condemned::new(), batch_rows)?;
+            Worker::new(job.recipe(), job.time(), &claim, Condemned::new(), batch_rows)?;
         let mut counts = Counts::default();
         let mut refused: BTreeMap<(String, String), u64> = BTreeMap::new();
         let mut count = |encoded: crate::sink::Encoded| {

@@ -1,7 +1,9 @@
 //! One table of a run, with everything that was found out about both sides.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
+use super::worker::Recipe;
 use crate::config::Problems;
 use crate::config::plan::TablePlan;
 use crate::schema::{PgType, TargetTable};
@@ -11,6 +13,7 @@ use crate::sink::timescale::Destination;
 use crate::source::sqlite::SourceTable;
 use crate::source::{self, Source, SourceError};
 use crate::transform::mapping::Mapping;
+use crate::transform::stage::Stage;
 
 /// Rows outside `[from, to)` of a table's time column are left out; µs since 2000.
 pub type Window = Option<(i64, i64)>;
@@ -75,13 +78,19 @@ impl Job {
     /// A fresh mapping; it was resolved without a problem before.
     pub fn mapping(&self) -> Mapping {
         let mut problems = Problems::new(std::path::Path::new(""));
-        let Self { plan, source, target, .. } = self;
+        let Self { plan, source, .. } = self;
+        let shape = shape(plan, &self.target);
         let mut mapping =
-            Mapping::resolve(plan, &source.key, &source.columns, target, &mut problems);
+            Mapping::resolve(plan, &source.key, &source.columns, &shape, &mut problems);
         if let Some((from, to)) = self.window {
-            mapping.limit(&self.bucket.0, from, to);
+            mapping.limit(time_of_shape(plan, &self.bucket.0), from, to);
         }
         mapping
+    }
+
+    /// A fresh mapping, and what makes rows of its records where the file says so.
+    pub fn recipe(&self) -> Recipe {
+        recipe(&self.plan, self.mapping())
     }
 
     /// A source of its own, for one thread.
@@ -99,4 +108,25 @@ impl Job {
     pub fn types(&self) -> Vec<PgType> {
         self.destination.columns.iter().map(|(_, ty)| ty.clone()).collect()
     }
+}
+
+/// What a mapping goes into: the target, or the records of a stage.
+pub fn shape<'a>(plan: &TablePlan, target: &'a TargetTable) -> Cow<'a, TargetTable> {
+    match &plan.stage {
+        Some(stage) => Cow::Owned(Stage::record(stage)),
+        None => Cow::Borrowed(target),
+    }
+}
+
+/// The column of [`shape`] that becomes the target's time column.
+pub fn time_of_shape<'a>(plan: &TablePlan, time: &'a str) -> &'a str {
+    if plan.stage.is_some() { "at" } else { time }
+}
+
+/// A mapping with the stage that its records go into.
+pub fn recipe(plan: &TablePlan, mapping: Mapping) -> Recipe {
+    let Some(stage) = &plan.stage else { return Recipe::from(mapping) };
+    let fields: Vec<&str> = mapping.fields.iter().map(|field| field.column.as_str()).collect();
+    let made = Stage::new(stage, &fields);
+    Recipe { stage: Some(made), columns: Stage::output(stage), mapping }
 }

@@ -186,7 +186,7 @@ async fn run_once(
         attempt.condemned = (claim.position.clone(), Condemned::new());
     }
     let mut worker = Worker::new(
-        job.mapping(),
+        job.recipe(),
         job.time(),
         &claim,
         attempt.condemned.1.clone(),

@@ -8,11 +8,11 @@ use std::path::Path;
 
 use tokio_postgres::Client;
 
-use super::job::{Job, Window};
+use super::job::{self, Job, Window};
 use crate::batch::Batch;
 use crate::config::plan::{Plan, SourcePlan, TablePlan};
 use crate::config::{Place, Problems};
-use crate::schema::{PgType, Selection, TargetTable};
+use crate::schema::{Selection, TableName, TargetTable};
 use crate::sink::columnstore::Columnstore;
 use crate::sink::timescale::Destination;
 use crate::sink::{SinkError, catalog, columnstore, create, retention, strategy};
@@ -27,6 +27,8 @@ use crate::transform::mapping::Mapping;
 mod filling;
 mod kept;
 mod propose;
+mod staged;
+mod target;
 mod told;
 
 /// More chunks than this and the server's lock table becomes the limit.
@@ -81,6 +83,7 @@ pub async fn resolve(
         has_timescale,
         sampled: Vec::new(),
     };
+    staged::check_shifts(client, plan, &mut resolved.problems).await?;
     for table in &plan.tables {
         let (source, rows, left_out) = match tables.table(&table.from) {
             Ok(found) => found,
@@ -94,11 +97,15 @@ pub async fn resolve(
         let target = catalog::table(client, &table.to).await?;
         let retention = retention::of(client, &table.to).await?;
         let direct = match &target {
+            Some(_) if table.stage.is_some() => {
+                Err("its rows are made of records, one after the other".to_owned())
+            }
             Some(target) => columnstore::read(client, target).await?,
             None => Err("the table is only made by this load".to_owned()),
         };
+        let units = staged::units(client, table).await?;
         let table = Table { plan, table, source, rows, file, window, retention };
-        table.job((target, direct), &mut resolved)?;
+        table.job((target, direct, units), &mut resolved)?;
     }
     if resolved.problems.error_count() > 0 {
         return Err(resolved.problems.into());
@@ -110,6 +117,9 @@ pub async fn resolve(
     resolved.left_behind = left_behind;
     Ok(resolved)
 }
+
+/// The target if it is there, how it is compressed, and the table of units beside it.
+type Found = (Option<TargetTable>, Result<Columnstore, String>, Option<TableName>);
 
 /// One table on its way to a job.
 struct Table<'a> {
@@ -125,7 +135,7 @@ struct Table<'a> {
 impl Table<'_> {
     fn job(
         self,
-        (found, direct): (Option<TargetTable>, Result<Columnstore, String>),
+        (found, direct, units): Found,
         resolved: &mut Resolved,
     ) -> Result<(), ResolveError> {
         let Self { plan, table, source, rows, file, window, retention } = self;
@@ -134,12 +144,15 @@ impl Table<'_> {
         let has_timescale = resolved.has_timescale;
         let made = found_or_made((plan, table), (&source, file), found, has_timescale, problems)?;
         let Some((target, statements)) = made else { return Ok(()) };
-        let table = &told::plan(table, &source, &target);
-        let mut mapping = Mapping::resolve(table, &source.key, &source.columns, &target, problems);
-        check_target(table, &target, problems);
+        let shape = job::shape(table, &target);
+        let table = &told::plan(table, &source, &shape);
+        let mut mapping = Mapping::resolve(table, &source.key, &source.columns, &shape, problems);
+        target::check(table, &target, problems);
+        staged::check(table, &target, problems);
         let bucket = bucket(table, &target);
+        let timed = (job::time_of_shape(table, &bucket.0).to_owned(), bucket.1);
         if let Some((from, to)) = window {
-            mapping.limit(&bucket.0, from, to);
+            mapping.limit(&timed.0, from, to);
         }
         if mapping.fields.is_empty() {
             let message = format!("no column of {} goes into {}", source.label, target.name);
@@ -149,7 +162,7 @@ impl Table<'_> {
             return Ok(());
         }
         let batches = profile::sample(file, &source, &mapping.selection)?;
-        let bounds = (&bucket, retention.as_ref());
+        let bounds = (&timed, retention.as_ref());
         let sampled = check_sample(table, &batches, &mut mapping, bounds, problems);
         let label = target.name.to_string();
         let sampled = sampled
@@ -159,12 +172,13 @@ impl Table<'_> {
         let whole = filling::Whole {
             rows,
             spread: source.by_rowid,
-            bucket: &bucket,
-            lanes: if mapping.is_stateful() { 1 } else { plan.limits.lanes },
+            bucket: &timed,
+            lanes: if meaning(table, &mapping).1 { 1 } else { plan.limits.lanes },
         };
         let (oldest, direct) = filling::look(&batches, &mut mapping, whole, direct);
-        let columns: Vec<_> =
-            mapping.fields.iter().map(|f| (f.column.clone(), f.ty.clone())).collect();
+        let (canonical, stateful) = meaning(table, &mapping);
+        let left_behind = left_behind(&source, &mapping.selection);
+        let columns = job::recipe(table, mapping).columns;
         let candidate = strategy::Candidate { target: &target, columns: &columns, direct };
         let (strategy, reason) = match strategy::choose(table.strategy, candidate) {
             Ok(chosen) => chosen,
@@ -180,6 +194,7 @@ impl Table<'_> {
                 table: target.name.quoted(),
                 columns,
                 time: bucket.0.clone(),
+                units,
             },
             strategy,
             reason,
@@ -187,9 +202,9 @@ impl Table<'_> {
             bucket,
             row_count: rows,
             stream_id: 0,
-            canonical: mapping.canonical(),
-            stateful: mapping.is_stateful(),
-            left_behind: left_behind(&source, &mapping.selection),
+            canonical,
+            stateful,
+            left_behind,
             source,
             source_file: file.to_owned(),
             target,
@@ -211,7 +226,7 @@ fn found_or_made(
     if let Some(target) = found {
         return Ok(Some((target, Vec::new())));
     }
-    if !plan.target.create {
+    if !plan.target.create || table.stage.is_some() {
         let message = format!("the target has no table {}", table.to);
         let hint = "apply its migration set (`millstream migrate up --set …`), or set [target] \
                     create = true to have it made";
@@ -236,46 +251,17 @@ fn bucket(table: &TablePlan, target: &TargetTable) -> (String, i64) {
     found.filter(|(_, width)| *width > 0).or(planned).unwrap_or_default()
 }
 
+/// What a table's rows mean, one line a column, and whether they are understood by those before them.
+fn meaning(table: &TablePlan, mapping: &Mapping) -> (Vec<String>, bool) {
+    let mut lines = mapping.canonical();
+    lines.extend(table.stage.as_ref().map(|stage| stage.canonical()));
+    let staged = table.stage.as_ref().is_some_and(|stage| stage.is_stateful());
+    (lines, mapping.is_stateful() || staged)
+}
+
 fn left_behind(source: &SourceTable, selection: &Selection) -> Vec<String> {
     let taken = |name: &String| selection.columns.contains(name) || selection.key.contains(name);
     source.columns.iter().map(|c| c.name.clone()).filter(|name| !taken(name)).collect()
-}
-
-fn check_target(table: &TablePlan, target: &TargetTable, problems: &mut Problems) {
-    if !target.interferes.is_empty() {
-        let message = format!("{} has {}", target.name, target.interferes.join(", "));
-        let hint = "such a thing may change or drop rows behind the ledger's back: disable it for \
-                    the load (`alter table … disable trigger …`)";
-        problems.error(table.place, &table.key, message, hint);
-    }
-    if !target.denied.is_empty() {
-        let rights = target.denied.join(", ");
-        let message = format!("this role may not {} {}", target.denied.join(" or "), target.name);
-        let hint = format!(
-            "as its owner: grant usage on schema {} to …; grant {rights} on {} to …",
-            crate::schema::quote(&target.name.schema),
-            target.name.quoted()
-        );
-        problems.error(table.place, &table.key, message, hint);
-    }
-    let Some(hypertable) = &table.hypertable else { return };
-    match target.column(&hypertable.time) {
-        None => {
-            let message = format!("{} has no column `{}`", target.name, hypertable.time);
-            problems.error(table.place, &format!("{}.hypertable", table.key), message, "");
-        }
-        Some(column)
-            if !matches!(
-                column.ty,
-                PgType::Timestamptz(_) | PgType::Timestamp(_) | PgType::Date
-            ) =>
-        {
-            let message = format!("{} is {}, which is no time", column.name, column.ty.sql());
-            let hint = "say what its values mean: { zone = \"…\" } or { time = \"unit=ms\" }";
-            problems.error(table.place, &format!("{}.hypertable", table.key), message, hint);
-        }
-        Some(_) => {}
-    }
 }
 
 type Sampled = HashMap<(String, Reason), u64>;

@@ -7,17 +7,22 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 
-use crate::batch::{Batch, Counts, OwnedValue, Position, Row};
-use crate::schema::{PgType, Selection};
+use crate::batch::{Batch, Counts, Position, Row};
+use crate::schema::PgType;
+use crate::sink::current::Current;
 use crate::sink::fingerprint::{Buckets, Fingerprinter, Sum};
 use crate::sink::ledger::Claim;
-use crate::sink::reject::{DeadLetter, original};
+use crate::sink::reject::DeadLetter;
 use crate::sink::{Encoded, copy};
 use crate::transform::Refusal;
 use crate::transform::mapping::{Mapping, Outcome};
+use crate::transform::stage::{Record, Stage};
 
+mod recipe;
+mod rows;
 mod segments;
 
+pub use recipe::Recipe;
 use segments::Key;
 pub use segments::{Layout, batch_bytes, row_bytes};
 
@@ -46,6 +51,12 @@ pub type Condemned = HashMap<u64, Verdict>;
 /// Turns batches into transactions.
 pub struct Worker {
     mapping: Mapping,
+    stage: Option<Stage>,
+    record: Record,
+    /// Where the rows of the record at hand begin in the transaction.
+    starts: Vec<usize>,
+    /// Columns of a row that is made.
+    width: u16,
     fingerprinter: Fingerprinter,
     /// Width of a bucket in µs; 0 without a time.
     chunk_us: i64,
@@ -101,24 +112,30 @@ impl Open {
 impl Worker {
     /// Goes on where a claim stands. `time` is the time column of a hypertable and its chunk interval.
     pub fn new(
-        mut mapping: Mapping,
+        recipe: impl Into<Recipe>,
         time: Option<(&str, i64)>,
         claim: &Claim,
         condemned: Condemned,
         batch_rows: usize,
     ) -> Result<Self, UnreadableState> {
-        if !mapping.restore(&claim.state) {
+        let Recipe { mut mapping, mut stage, columns } = recipe.into();
+        let staged = stage.as_mut().is_none_or(|stage| stage.restore(&claim.state));
+        if !mapping.restore(&claim.state) || !staged {
             return Err(UnreadableState);
         }
-        let types: Vec<PgType> = mapping.fields.iter().map(|field| field.ty.clone()).collect();
-        let time = time.and_then(|(column, chunk_us)| {
-            let field = mapping.fields.iter().position(|field| field.column == column)?;
+        let time = time.and_then(|(time, chunk_us)| {
+            let field = columns.iter().position(|(column, _)| column == time)?;
             Some((field, chunk_us))
         });
+        let types: Vec<PgType> = columns.into_iter().map(|(_, ty)| ty).collect();
         Ok(Self {
             chunk_us: time.map_or(0, |(_, chunk_us)| chunk_us),
+            width: u16::try_from(types.len()).unwrap_or(u16::MAX),
             fingerprinter: Fingerprinter::new(types, time),
             mapping,
+            stage,
+            record: Record::default(),
+            starts: Vec::new(),
             buckets: claim.buckets.clone(),
             latest: (0, Sum::default()),
             source_sum: claim.source_sum,
@@ -198,12 +215,14 @@ impl Worker {
         self.read += 1;
         self.open.counts.read += 1;
         if !self.refused.is_empty() && self.refused.contains(&row.position()) {
+            self.pass_over(row);
             self.open.counts.rejected += 1;
             return true;
         }
         if !self.condemned.is_empty()
             && let Some(verdict) = self.condemned.remove(&number)
         {
+            self.pass_over(row);
             self.set_aside(row, "sink", format!("sqlstate_{}", verdict.sqlstate), verdict.column);
             if let Some(letter) = self.open.dead_letters.last_mut() {
                 letter.sqlstate = Some(verdict.sqlstate);
@@ -211,30 +230,29 @@ impl Worker {
             return true;
         }
         let start = self.open.copy.len();
-        let out = &mut self.open.copy;
-        let field_count = u16::try_from(self.mapping.fields.len()).unwrap_or(u16::MAX);
-        copy::begin_tuple(out, field_count);
-        let outcome = self.mapping.apply(row, &mut |_, datum| copy::field(out, &datum));
-        match outcome {
-            Ok(Outcome::Used) => {
-                let tuple = self.open.copy.get(start + 2..).unwrap_or_default();
-                let hashed = self.fingerprinter.row(tuple);
-                let hashed = hashed.expect("our own encoder wrote it, and cast checked its JSON");
-                if self.ends_with(hashed.0) {
-                    self.open.copy.truncate(start);
-                    self.source_sum = self.source_sum.wrapping_sub(digest);
-                    self.open.counts.read -= 1;
-                    self.read -= 1;
-                    return false;
+        let outcome = match self.stage {
+            Some(_) => self.staged(row, origin),
+            None => match self.mapped(row) {
+                Ok(Outcome::Used) => {
+                    let hashed = self.hash(start);
+                    if self.ends_with(hashed.0) {
+                        self.open.copy.truncate(start);
+                        self.source_sum = self.source_sum.wrapping_sub(digest);
+                        self.open.counts.read -= 1;
+                        self.read -= 1;
+                        return false;
+                    }
+                    self.keep(start, origin, hashed);
+                    self.open.counts.used += 1;
+                    Ok(Outcome::Used)
                 }
-                self.keep(start, origin, hashed);
-            }
-            Ok(Outcome::Filtered) => {
-                self.open.copy.truncate(start);
-                self.open.counts.filtered += 1;
-            }
+                other => other,
+            },
+        };
+        match outcome {
+            Ok(Outcome::Used) => {}
+            Ok(Outcome::Filtered) => self.open.counts.filtered += 1,
             Err(Refusal { field, reason }) => {
-                self.open.copy.truncate(start);
                 let column = self.mapping.fields.get(field).map(|field| field.column.clone());
                 self.set_aside(row, "transform", reason.code().to_owned(), column);
             }
@@ -254,21 +272,6 @@ impl Worker {
             && !self.mapping.is_stateful()
     }
 
-    fn keep(&mut self, start: usize, origin: u64, (bucket, hash): (i64, u128)) {
-        if let Some(layout) = &self.layout {
-            let tuple = self.open.copy.get(start + 2..).unwrap_or_default();
-            self.open.keys.push(layout.key(tuple, bucket, start));
-        }
-        if self.latest.0 != bucket {
-            self.settle_latest();
-            self.latest.0 = bucket;
-        }
-        self.latest.1.add(hash);
-        self.open.origins.push(u32::try_from(origin).unwrap_or(u32::MAX));
-        self.open.counts.used += 1;
-        self.open.counts.made += 1;
-    }
-
     /// Rows mostly come in the order of time: only a change of bucket costs a look-up.
     fn settle_latest(&mut self) {
         let (bucket, sum) = std::mem::take(&mut self.latest);
@@ -278,35 +281,19 @@ impl Worker {
         }
     }
 
-    fn set_aside(
-        &mut self,
-        row: Row<'_>,
-        stage: &'static str,
-        reason: String,
-        column: Option<String>,
-    ) {
-        let Selection { key, columns, conditions } = &self.mapping.selection;
-        let names = key.iter().chain(columns).map(String::as_str).enumerate();
-        let values = names.map(|(index, name)| (name, row.get(index)));
-        let first = key.len() + columns.len();
-        let conditions = conditions.iter().enumerate();
-        let conditions: Vec<_> =
-            conditions.map(|(at, sql)| (sql.as_str(), row.get(first + at))).collect();
-        let fields = &self.mapping.fields;
-        let field = fields.iter().find(|field| Some(&field.column) == column.as_ref());
-        let source_column = field.and_then(|field| field.from.clone());
-        self.open.dead_letters.push(DeadLetter {
-            position: row.position(),
-            source_column,
-            stage,
-            reason,
-            sqlstate: None,
-            column,
-            original: original(values, &conditions),
+    fn state(&mut self) -> Vec<(String, Vec<u8>)> {
+        let mut state = self.mapping.state();
+        state.extend(self.stage.iter_mut().flat_map(Stage::changed));
+        state
+    }
+
+    fn current(&mut self) -> Vec<Current> {
+        let units = self.stage.iter_mut().flat_map(Stage::current);
+        let shown = units.map(|unit| {
+            let (equipment, state) = (unit.equipment, unit.state);
+            Current { equipment, state, since: unit.since, seen: unit.seen }
         });
-        self.open.dead_bytes +=
-            (0..first).map(|at| OwnedValue::from(row.get(at)).byte_count()).sum::<usize>();
-        self.open.counts.rejected += 1;
+        shown.collect()
     }
 
     fn take(&mut self, done: bool) -> Encoded {
@@ -332,7 +319,8 @@ impl Worker {
             counts: full.counts,
             dead_letters: full.dead_letters,
             buckets: changed.collect(),
-            state: self.mapping.state(),
+            state: self.state(),
+            current: self.current(),
             position: full.position,
             source_sum: self.source_sum,
             done,

@@ -176,6 +176,12 @@ pub async fn has_timescale(client: &Client) -> Result<bool, SinkError> {
     Ok(client.query_one(sql, &[]).await?.get(0))
 }
 
+/// Fresh statistics for a table that was just filled.
+pub async fn analyze(client: &Client, table: &TableName) -> Result<(), SinkError> {
+    client.batch_execute(&format!("analyze {}", table.quoted())).await?;
+    Ok(())
+}
+
 /// Sets each sequence that a column of the table owns past the largest value there.
 pub async fn advance_sequences(client: &Client, table: &TargetTable) -> Result<(), SinkError> {
     let sql = "select a.attname::text, \

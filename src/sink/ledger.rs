@@ -272,8 +272,7 @@ pub async fn claim(
     let row = client.query_opt(sql, &[&stream_id, &part, &owner, &epoch]).await?;
     let row = row.ok_or(SinkError::Fenced)?;
     let buckets = buckets(client, stream_id, part).await?;
-    let sql = "select key, value from millstream.state where stream_id = $1 and part = $2";
-    let state = client.query(sql, &[&stream_id, &part]).await?;
+    let state = state(client, stream_id, part).await?;
     Ok(Claim {
         stream_id,
         part,
@@ -282,8 +281,19 @@ pub async fn claim(
         position: Position(row.get(2)),
         source_sum: sum(row.get(3)),
         buckets,
-        state: state.iter().map(|row| (row.get(0), row.get(1))).collect(),
+        state,
     })
+}
+
+/// State of the transforms of one partition: key and bytes.
+pub async fn state(
+    client: &Client,
+    stream_id: i64,
+    part: i32,
+) -> Result<Vec<(String, Vec<u8>)>, SinkError> {
+    let sql = "select key, value from millstream.state where stream_id = $1 and part = $2";
+    let rows = client.query(sql, &[&stream_id, &part]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 fn bucket(row: &tokio_postgres::Row) -> (i64, Sum) {

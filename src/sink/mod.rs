@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod columnstore;
 pub mod copy;
 pub mod create;
+pub mod current;
 pub mod debt;
 pub mod fingerprint;
 pub mod holder;
@@ -14,6 +15,7 @@ pub mod parquet;
 pub mod reject;
 pub mod retention;
 pub mod session;
+pub mod shifts;
 pub mod strategy;
 pub mod timescale;
 
@@ -42,6 +44,8 @@ pub struct Encoded {
     pub buckets: Vec<(i64, Sum)>,
     /// State that changed.
     pub state: Vec<(String, Vec<u8>)>,
+    /// Units whose open state moved.
+    pub current: Vec<current::Current>,
     /// Where the partition has been read to with these rows.
     pub position: Position,
     /// New total of the hashes of the raw rows read.

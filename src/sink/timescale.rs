@@ -15,9 +15,9 @@ use tokio_postgres::{Client, Statement};
 use super::ledger::{Claim, PgTime, stored};
 use super::session::Session;
 use super::strategy::Strategy;
-use super::{Encoded, Sink, SinkError};
+use super::{Encoded, Sink, SinkError, current};
 use crate::failpoint;
-use crate::schema::{PgType, quote};
+use crate::schema::{PgType, TableName, quote};
 
 /// Time-outs are resource errors: the batch is tried again in smaller pieces, or the lane restarts.
 const BEGIN: &str = "begin isolation level read committed read write; \
@@ -54,6 +54,7 @@ struct Statements {
     merge: Option<Statement>,
     buckets: Statement,
     state: Statement,
+    current: Option<Statement>,
     dead_letters: Statement,
     cursor: Statement,
 }
@@ -67,6 +68,8 @@ pub struct Destination {
     pub columns: Vec<(String, PgType)>,
     /// The column by whose time rows fall into buckets; empty where there is none.
     pub time: String,
+    /// The table of units that shows what they do now; only where the rows are their states.
+    pub units: Option<TableName>,
 }
 
 impl TimescaleSink {
@@ -120,6 +123,10 @@ impl TimescaleSink {
                      on conflict (stream_id, part, key) do update set value = excluded.value",
                 )
                 .await?,
+            current: match &destination.units {
+                Some(units) => Some(current::prepare(client, units).await?),
+                None => None,
+            },
             dead_letters: client
                 .prepare(
                     "insert into millstream.dead_letter (stream_id, part, position, stage, reason, \
@@ -204,6 +211,9 @@ impl TimescaleSink {
             let values: Vec<&[u8]> = rows.state.iter().map(|(_, value)| value.as_slice()).collect();
             let parameters: [&(dyn ToSql + Sync); 4] = [stream_id, part, &keys, &values];
             self.client().execute(&self.statements.state, &parameters).await?;
+        }
+        if let (Some(current), false) = (&self.statements.current, rows.current.is_empty()) {
+            current::write(self.client(), current, &rows.current).await?;
         }
         if !rows.dead_letters.is_empty() {
             self.keep_dead_letters(rows).await?;

@@ -6,8 +6,12 @@
 
 pub mod cast;
 pub mod clock;
+pub mod counts;
 pub mod mapping;
 pub mod numeric;
+pub mod quality;
+pub mod stage;
+pub mod states;
 pub mod units;
 
 use clock::TimeError;
@@ -37,6 +41,12 @@ pub enum Reason {
     Unmapped,
     /// NULL for a column that refuses it.
     NotNull,
+    /// An event that ends before it begins.
+    EndsBeforeStart,
+    /// Older than what is decided already.
+    Late,
+    /// Too many events of one unit at one instant.
+    TooManyOverlaps,
 }
 
 impl Reason {
@@ -54,6 +64,9 @@ impl Reason {
             Self::BadJson => "bad_json",
             Self::Unmapped => "unmapped",
             Self::NotNull => "not_null",
+            Self::EndsBeforeStart => "ends_before_start",
+            Self::Late => "late",
+            Self::TooManyOverlaps => "too_many_overlaps",
         }
     }
 
@@ -71,6 +84,11 @@ impl Reason {
             Self::BadJson => "malformed JSON, or JSON that jsonb cannot hold",
             Self::Unmapped => "not listed in `map`; add it, or \"*\" for all others",
             Self::NotNull => "NULL for a column that refuses it; `default` gives a value",
+            Self::EndsBeforeStart => "it ends before it begins; correct it in the source",
+            Self::Late => {
+                "older than a record before it, and what was made of that one is certain: order the query by time"
+            }
+            Self::TooManyOverlaps => "more than 32 events of one unit at one instant",
         }
     }
 }

@@ -26,5 +26,6 @@ mod preflight;
 mod proxy;
 mod readme;
 mod sqlite;
+mod states;
 mod support;
 mod verify;

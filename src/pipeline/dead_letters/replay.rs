@@ -9,6 +9,7 @@ use tokio_postgres::Client;
 use super::Edits;
 use crate::batch::{Batch, OwnedValue, Position};
 use crate::config::plan::Plan;
+use crate::config::stage::StagePlan;
 use crate::observe::report::{Report, Table};
 use crate::pipeline::failure::RunError;
 use crate::pipeline::job::Job;
@@ -27,6 +28,10 @@ struct Letter {
     id: i64,
     cells: Vec<OwnedValue>,
 }
+
+/// Why a record stays where it is.
+const STATEFUL: &str = "what came after this record was decided without it: correct it in the source and load \
+                        the table again (--fresh, on an emptied table)";
 
 /// A row that stays where it is: number, reason.
 type Kept = (i64, String);
@@ -91,10 +96,15 @@ async fn open_letters(
                where stream_id = $1 and status = 'open' order by dead_letter_id";
     let rows = client.query(sql, &[&stream_id]).await.map_err(SinkError::from)?;
     let selection = job.mapping().selection;
+    let stateful = job.plan.stage.as_ref().is_some_and(StagePlan::is_stateful);
     let (mut letters, mut kept) = (Vec::new(), Vec::new());
     for row in rows {
         let (id, mut original): (i64, Value) = (row.get(0), row.get(1));
         if !edits.only.is_empty() && !edits.only.contains(&id) {
+            continue;
+        }
+        if stateful {
+            kept.push((id, STATEFUL.to_owned()));
             continue;
         }
         let edited = edits.rows.get(&id).and_then(Value::as_object).into_iter().flatten();
@@ -216,7 +226,7 @@ async fn replay_piece(
 
 /// All letters in one transaction.
 fn encode(job: &Job, claim: &ledger::Claim, letters: &[Letter]) -> Result<Encoded, RunError> {
-    let mut worker = Worker::new(job.mapping(), job.time(), claim, Condemned::new(), usize::MAX)?;
+    let mut worker = Worker::new(job.recipe(), job.time(), claim, Condemned::new(), usize::MAX)?;
     let mut full = Vec::new();
     let pushed = worker.push(&batch(job, letters)?, &mut |encoded| {
         full.push(encoded);

@@ -41,7 +41,7 @@ pub async fn by_key(client: &Client, job: &Job, key: &[String]) -> Result<Verifi
             continue;
         }
         let claim = Claim::fresh(job.stream_id);
-        let mut worker = Worker::new(job.mapping(), None, &claim, Condemned::new(), 65_536)?;
+        let mut worker = Worker::new(job.recipe(), None, &claim, Condemned::new(), 65_536)?;
         worker.refuse(refused);
         for encoded in transactions(job, worker, &range)? {
             load(client, job, &encoded).await?;

@@ -43,7 +43,7 @@ fn transform_again(
         return Ok(Buckets::new());
     }
     let claim = Claim::fresh(job.stream_id);
-    let mut worker = Worker::new(job.mapping(), job.time(), &claim, Condemned::new(), usize::MAX)?;
+    let mut worker = Worker::new(job.recipe(), job.time(), &claim, Condemned::new(), usize::MAX)?;
     worker.refuse(refused);
     let mut take = |batch: Batch| {
         let pushed = worker.push(&batch, &mut |_| Ok::<(), std::convert::Infallible>(()));

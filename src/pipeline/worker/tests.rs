@@ -51,6 +51,7 @@ fn mapping(fold: &str) -> Mapping {
         to: TableName::parse("hist").unwrap(),
         filter: None,
         hypertable: None,
+        stage: None,
         strategy: StrategyChoice::Auto,
         columns: vec![rule],
         rows: Vec::new(),

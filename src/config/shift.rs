@@ -1,0 +1,120 @@
+//! `[[shift]]`: the shift calendar of a plant whose source has none.
+
+use super::Place;
+use super::check::{keys, missing};
+use super::raw::{Reader, Section, Text};
+
+/// One shift of one site, or of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShiftPlan {
+    /// Code of the site; `*` is every site.
+    pub site: String,
+    /// Its code, unique within a site.
+    pub code: String,
+    /// For people.
+    pub name: String,
+    /// `HH:MM` on the site's wall clock.
+    pub start: String,
+    /// `HH:MM`; at or before the start it is on the next day.
+    pub end: String,
+    /// Days on which it starts, 1 Monday to 7 Sunday; empty is every day.
+    pub days: Vec<i16>,
+    /// Windows of its breaks, `HH:MM`; `None` where only their length is known.
+    pub breaks: Option<Vec<(String, String)>>,
+    /// Length of its breaks, where no window is known.
+    pub break_minutes: i32,
+    /// Where the file names it.
+    pub place: Place,
+}
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// Reads one `[[shift]]`.
+pub(super) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<ShiftPlan> {
+    section.only(reader, keys("shift"));
+    let hint = "[[shift]] with code, start = \"06:00\" and end = \"14:00\"";
+    let mut needed = |name: &str| {
+        let text = section.text(reader, name);
+        if text.is_none() {
+            missing(reader, section, name, hint);
+        }
+        text
+    };
+    let (code, start, end) = (needed("code"), needed("start"), needed("end"));
+    let start = start.and_then(|text| clock(reader, &section.key("start"), text));
+    let end = end.and_then(|text| clock(reader, &section.key("end"), text));
+    let days = read_days(reader, section);
+    let windows = section.sections(reader, "breaks");
+    let breaks: Vec<(String, String)> =
+        windows.iter().filter_map(|window| read_break(reader, window)).collect();
+    let minutes = section.count(reader, "break_minutes", 0..=24 * 60);
+    if minutes.is_some() && !windows.is_empty() {
+        let message = "both `breaks` and `break_minutes`: windows say how long they are".to_owned();
+        reader.problems.error(section.place, &section.path, message, "keep one of them");
+    }
+    let code = code?;
+    if code.value.is_empty() || code.value.chars().count() > 10 {
+        let message = "the code of a shift has 1 to 10 characters".to_owned();
+        reader.problems.error(code.place, &section.key("code"), message, "");
+    }
+    let name = section.text(reader, "name").map_or_else(|| code.value.clone(), |text| text.value);
+    let break_minutes = minutes.and_then(|minutes| i32::try_from(minutes).ok());
+    Some(ShiftPlan {
+        site: section.text(reader, "site").map_or_else(|| "*".to_owned(), |text| text.value),
+        code: code.value,
+        name,
+        start: start?,
+        end: end?,
+        days,
+        // Without either there are no breaks, and that is known.
+        breaks: break_minutes.is_none().then_some(breaks),
+        break_minutes: break_minutes.unwrap_or(0),
+        place: section.place,
+    })
+}
+
+fn read_days(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<i16> {
+    let Some(words) = section.texts(reader, "days") else { return Vec::new() };
+    let mut days = Vec::new();
+    for word in words {
+        match (1_i16..).zip(DAYS).find(|(_, day)| *day == word.to_ascii_lowercase()) {
+            Some((number, _)) => days.push(number),
+            None => {
+                let message = format!("`{word}` is no day of the week");
+                let hint = format!("known: {}", DAYS.join(", "));
+                reader.problems.error(section.place, &section.key("days"), message, hint);
+            }
+        }
+    }
+    days.sort_unstable();
+    days.dedup();
+    days
+}
+
+fn read_break(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<(String, String)> {
+    section.only(reader, &["start", "end"]);
+    let (start, end) = (section.text(reader, "start"), section.text(reader, "end"));
+    if start.is_none() || end.is_none() {
+        missing(reader, section, "start` or `end", "{ start = \"10:00\", end = \"10:30\" }");
+    }
+    let start = clock(reader, &section.key("start"), start?)?;
+    Some((start, clock(reader, &section.key("end"), end?)?))
+}
+
+/// `HH:MM` of a day.
+fn clock(reader: &mut Reader<'_>, key: &str, text: Text) -> Option<String> {
+    let parts = text.value.split_once(':');
+    let valid = parts.is_some_and(|(hour, minute)| {
+        let two = |word: &str, limit: u8| {
+            word.len() == 2
+                && word.bytes().all(|byte| byte.is_ascii_digit())
+                && word.parse::<u8>().is_ok_and(|number| number < limit)
+        };
+        two(hour, 24) && two(minute, 60)
+    });
+    if !valid {
+        let message = format!("`{}` is no time of day", text.value);
+        reader.problems.error(text.place, key, message, "HH:MM from 00:00 to 23:59");
+    }
+    valid.then_some(text.value)
+}
