@@ -16,21 +16,24 @@ use crate::sink::session::Server;
 
 pub mod panels;
 mod source;
+mod states;
 
 /// How much to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     /// Rows of the file.
     pub rows: u64,
+    /// Samples of states: a day of twenty units, each second, is 1,728,000.
+    pub samples: u64,
     /// Times each way is run.
     pub rounds: usize,
 }
 
 impl Size {
     /// For CI.
-    pub const QUICK: Self = Self { rows: 500_000, rounds: 3 };
+    pub const QUICK: Self = Self { rows: 500_000, samples: 400_000, rounds: 3 };
     /// For figures to be quoted.
-    pub const FULL: Self = Self { rows: 5_000_000, rounds: 3 };
+    pub const FULL: Self = Self { rows: 5_000_000, samples: 1_728_000, rounds: 3 };
 }
 
 /// What a bench needs to know.
@@ -158,7 +161,10 @@ impl Bench {
             }
         }
         let ways = [ours, plain, one_liner, loader, ours_indexed, shell_indexed, compressed];
-        Ok(self.report(&ways, &runs, &direct))
+        let mut report = self.report(&ways, &runs, &direct);
+        let staged = states::measure(self, (client, url), server.has_timescale, say).await?;
+        states::add(&mut report, self.size.samples, &staged);
+        Ok(report)
     }
 
     /// The real thing: this program as a user runs it.

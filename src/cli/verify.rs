@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use millstream::database::evidence;
 use millstream::pipeline::{summary, verify};
+use millstream::schema::TableName;
 
 use super::{Common, Ended};
 
@@ -26,7 +28,13 @@ pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result
     let server = super::server(&plan)?;
     super::need_ledger(&server).await?;
     let verified = verify::all(&plan, &server, arguments.deep).await?;
-    let report = summary::of_verification(&plan, &verified);
+    let mut report = summary::of_verification(&plan, &verified);
+    let session = server.connect("millstream verify").await?;
+    let mut tables: Vec<_> =
+        verified.iter().filter_map(|table| TableName::parse(&table.table)).collect();
+    tables.sort();
+    tables.dedup();
+    evidence::look(&session.client, &tables, &mut report).await?;
     super::print(&report, common)?;
     super::write_page(&report, arguments.report.as_ref())?;
     Ok(Ended::with(if report.outcome == "done" { 0 } else { 4 }))

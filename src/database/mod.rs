@@ -4,6 +4,7 @@ pub mod address;
 pub mod adopt;
 pub mod archive;
 pub mod edition;
+pub mod evidence;
 pub mod finding;
 pub mod inventory;
 pub mod loading;

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio_postgres::Client;
 
+pub(super) use integrity::orphans;
+
 use super::edition::{self, Edition};
 use super::finding::{Findings, Verdict};
 use super::inventory::Inventory;
@@ -206,7 +208,10 @@ fn few(names: &[String], max: usize) -> String {
 }
 
 /// The one number of a query, or why it is not known: it took more than ten seconds, or is not for this role.
-async fn bounded(client: &Client, sql: &str) -> Result<Result<i64, &'static str>, SinkError> {
+pub(super) async fn bounded(
+    client: &Client,
+    sql: &str,
+) -> Result<Result<i64, &'static str>, SinkError> {
     client.batch_execute("set statement_timeout = '10s'").await?;
     let asked = client.query_one(sql, &[]).await;
     client.batch_execute("reset statement_timeout").await?;

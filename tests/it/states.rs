@@ -134,8 +134,19 @@ fn the_seeds_eleven_minute_stop_is_one_row() {
         database.rows(shift)[0],
         ["EARLY", "{1,2}", "[{\"end\": \"10:30\", \"start\": \"10:00\"}]"]
     );
-    scene.verify().ends(0);
+    let seen = scene.verify().arg("--format").arg("json").json(0);
+    assert_eq!(seen["gaps"][0]["gaps_over_1_min"], 0, "{seen:#}");
+    assert_eq!(seen["time_zones"][1]["result"], "PASS");
+    assert_eq!(seen["rows"][0]["distinct_ids"], 1);
     scene.verify().arg("--deep").ends(0);
+    // What the evidence is for: a zone that is none, and states of a unit that is not there.
+    database.run("update public.\"Site\" set timezone = 'Mars/Olympus'; delete from public.\"Equipment\" where id = 'M2'");
+    let said = scene.verify().ends(4);
+    for expected in
+        ["Mars/Olympus is no time zone", "public.equipment_states.equipmentId refers to rows"]
+    {
+        assert!(said.out.contains(expected), "{expected}: {}", said.out);
+    }
 }
 
 #[test]

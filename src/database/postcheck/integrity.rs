@@ -3,6 +3,8 @@
 //!
 //! Each count may take ten seconds; what takes longer is said not to be known.
 
+use tokio_postgres::Client;
+
 use super::{Check, PostcheckError, Set, bounded, count, counted, few};
 use crate::database::edition::Kind;
 use crate::schema::{TableName, quote};
@@ -197,18 +199,10 @@ async fn references(check: &mut Check<'_>, set: &Set) -> Result<(), PostcheckErr
     let mut sound = 0;
     let of_set = || REFERENCES.iter().filter(|(name, ..)| *name == set.name);
     for (_, from, to, strength) in of_set() {
-        let (Some((child, column)), Some((parent, target))) = (column(from), column(to)) else {
-            continue;
-        };
+        let Some((child, parent, sql)) = looking_for(from, to) else { continue };
         if !tables.contains(&child) || !tables.contains(&parent) {
             continue;
         }
-        let sql = format!(
-            "select count(*) from {} c where c.{column} is not null \
-             and not exists (select from {} p where p.{target} = c.{column})",
-            child.quoted(),
-            parent.quoted()
-        );
         let which = format!("{from} → {to}");
         match (bounded(check.client, &sql).await?, strength) {
             (Ok(0), _) => sound += 1,
@@ -231,6 +225,51 @@ async fn references(check: &mut Check<'_>, set: &Set) -> Result<(), PostcheckErr
         check.found.pass("integrity", &format!("{}: references", set.name), found);
     }
     Ok(())
+}
+
+/// The two tables of a reference, and what counts the rows of the first that refer to nothing.
+fn looking_for(from: &str, to: &str) -> Option<(TableName, TableName, String)> {
+    let ((child, column), (parent, target)) = (column(from)?, column(to)?);
+    let sql = format!(
+        "select count(*) from {} c where c.{column} is not null \
+         and not exists (select from {} p where p.{target} = c.{column})",
+        child.quoted(),
+        parent.quoted()
+    );
+    Some((child, parent, sql))
+}
+
+/// Rows that refer to nothing, of one reference that no key guards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::database) struct Orphans {
+    /// `schema.table.column`
+    pub(in crate::database) from: &'static str,
+    /// `schema.table.column`
+    pub(in crate::database) to: &'static str,
+    /// A row cannot be understood without what it refers to.
+    pub(in crate::database) must: bool,
+    /// How many, or why that is not known.
+    pub(in crate::database) rows: Result<i64, &'static str>,
+}
+
+/// Every reference out of some tables that no key guards.
+pub(in crate::database) async fn orphans(
+    client: &Client,
+    tables: &[TableName],
+) -> Result<Vec<Orphans>, PostcheckError> {
+    let mut found = Vec::new();
+    for (_, from, to, strength) in REFERENCES {
+        let Some((child, parent, sql)) = looking_for(from, to) else { continue };
+        let there = "select (to_regclass($1) is not null)::int";
+        let parent = client.query_one(there, &[&parent.quoted()]).await;
+        let parent: i32 = parent.map_err(crate::sink::SinkError::from)?.get(0);
+        if !tables.contains(&child) || parent == 0 {
+            continue;
+        }
+        let rows = bounded(client, &sql).await?;
+        found.push(Orphans { from, to, must: *strength == Strength::Must, rows });
+    }
+    Ok(found)
 }
 
 async fn duplicates(check: &mut Check<'_>, set: &Set) -> Result<(), PostcheckError> {
