@@ -8,6 +8,7 @@ pub mod counter;
 =======
 pub mod aggregate;
 pub mod calendar;
+pub mod case;
 pub mod counter;
 pub mod elements;
 pub mod flag;
