@@ -3,9 +3,6 @@
 //! Pure: no I/O, no clock, nothing random. Times are `i64` microseconds since 2000-01-01 UTC, windows are
 //! half-open, sums are exact, and a rate is divided last.
 
-<<<<<<< HEAD
-pub mod counter;
-=======
 pub mod aggregate;
 pub mod calendar;
 pub mod case;
@@ -16,9 +13,10 @@ pub mod indicators;
 pub mod losses;
 mod overlap;
 pub mod policy;
+#[cfg(test)]
+mod properties;
 pub mod quantities;
 pub mod rational;
 pub mod reliability;
->>>>>>> 5c6a144 (KPI kernel: time model, quantities, rates, losses, calendar)
 pub mod state;
 pub mod window;
