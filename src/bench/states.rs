@@ -15,7 +15,7 @@ use crate::observe::report::Report;
 const UNITS: u64 = 20;
 
 const TABLES: &str = "\
-drop table if exists public.sample, public.equipment_states; \
+drop table if exists public.sample; drop table if exists public.equipment_states; \
 create table public.sample (id bigint, at timestamptz not null, unit text, state text); \
 create table public.equipment_states (id varchar(36) not null, \"timestamp\" timestamptz not null, \
     \"equipmentId\" varchar(36) not null, state varchar(20) not null, \"stateCategory\" varchar(20) not null, \
