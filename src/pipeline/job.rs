@@ -1,7 +1,5 @@
 //! One table of a run, with everything that was found out about both sides.
 
-use std::path::PathBuf;
-
 use crate::config::Problems;
 use crate::config::plan::TablePlan;
 use crate::schema::{PgType, TargetTable};
@@ -9,7 +7,7 @@ use crate::sink::ledger::StreamKey;
 use crate::sink::strategy::Strategy;
 use crate::sink::timescale::Destination;
 use crate::source::sqlite::SourceTable;
-use crate::source::{self, Source, SourceError};
+use crate::source::{self, At, Source, SourceError};
 use crate::transform::mapping::Mapping;
 
 /// Rows outside `[from, to)` of a table's time column are left out; µs since 2000.
@@ -24,8 +22,8 @@ pub struct Job {
     pub plan: TablePlan,
     /// The source table.
     pub source: SourceTable,
-    /// The file or folder it is read from.
-    pub source_file: PathBuf,
+    /// Where it is read.
+    pub at: At,
     /// The target table.
     pub target: TargetTable,
     /// Statements that make the target; empty when it is there.
@@ -87,7 +85,7 @@ impl Job {
     /// A source of its own, for one thread.
     pub fn open_source(&self) -> Result<Box<dyn Source>, SourceError> {
         let selection = self.mapping().selection;
-        source::open(&self.source_file, &self.source, &selection)
+        source::open(&self.at, &self.source, &selection)
     }
 
     /// Time column and bucket width.

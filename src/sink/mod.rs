@@ -14,6 +14,7 @@ pub mod parquet;
 pub mod reject;
 pub mod retention;
 pub mod session;
+pub mod snapshot;
 pub mod strategy;
 pub mod timescale;
 
