@@ -27,7 +27,6 @@ pub(super) async fn expand(
             problems.error(table.place, &table.key, message, "name the tables one by one");
             continue;
         }
-        check_exceptions(table, tables, problems);
         let found = of_schema(plan, table, schema, tables);
         if found.is_empty() {
             let message =
@@ -85,19 +84,6 @@ fn in_file(name: &TableName) -> String {
         if plain { part.to_owned() } else { crate::schema::quote(part) }
     };
     format!("{}.{}", part(&name.schema), part(&name.name))
-}
-
-fn check_exceptions(table: &TablePlan, tables: &Tables, problems: &mut Problems) {
-    let names = tables.names();
-    for except in &table.except {
-        let known = TableName::parse(except).map(|name| name.to_string());
-        if known.is_none_or(|known| !names.contains(&known)) {
-            let message = format!("the source has no table `{except}`");
-            let near = crate::config::nearest(except, names.iter().map(String::as_str));
-            let hint = near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
-            problems.warn(table.place, &format!("{}.except", table.key), message, hint);
-        }
-    }
 }
 
 async fn missing(client: &Client, tables: &[TablePlan]) -> Result<Vec<TableName>, SinkError> {
