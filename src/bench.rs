@@ -15,6 +15,7 @@ use crate::sink::SinkError;
 use crate::sink::session::Server;
 
 pub mod panels;
+mod postgres;
 mod source;
 
 /// How much to measure.
@@ -158,7 +159,10 @@ impl Bench {
             }
         }
         let ways = [ours, plain, one_liner, loader, ours_indexed, shell_indexed, compressed];
-        Ok(self.report(&ways, &runs, &direct))
+        let mut report = self.report(&ways, &runs, &direct);
+        let from_postgres = self.from_postgres((client, url), server, say).await?;
+        from_postgres.tell(self.size.rows, &mut report);
+        Ok(report)
     }
 
     /// The real thing: this program as a user runs it.

@@ -22,6 +22,7 @@ mod ms5;
 mod pipelines;
 mod policy;
 mod postcheck;
+mod postgres;
 mod preflight;
 mod proxy;
 mod readme;
