@@ -25,6 +25,7 @@ pub mod bench;
 pub mod columnar;
 pub mod config;
 pub mod database;
+pub mod endpoint;
 pub mod failpoint;
 pub mod fault;
 pub mod generate;

@@ -37,6 +37,10 @@ pub(crate) struct Arguments {
     /// Go on although the file now means something else than for the rows already loaded.
     #[arg(long)]
     accept_plan_change: bool,
+    /// Compare what was loaded before with a PostgreSQL source, and read on only if nothing changed below
+    /// (of a SQLite source every new copy is compared anyway).
+    #[arg(long)]
+    catch_up: bool,
     /// Also write the summary as one HTML page.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -81,6 +85,7 @@ pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result
         window,
         fresh: arguments.fresh,
         accept_plan_change: arguments.accept_plan_change,
+        catch_up: arguments.catch_up,
     };
     let outcome = backfill::run(&plan, &server, &options, (&progress, &shutdown)).await;
     progress.finish();

@@ -24,8 +24,8 @@ pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result
     let server = super::server(&plan)?;
     let session = server.connect("millstream check").await.map_err(SinkError::from)?;
     let edition = edition::detect(&session.client).await?;
-    let file = plan.source.path();
-    let resolved = resolve::resolve(&plan, &session.client, file, None).await?;
+    let at = resolve::source(&plan)?;
+    let resolved = resolve::resolve(&plan, &session.client, &at, None).await?;
     let owed = debt::known(&session.client).await?;
     let report = summary::of_check(&plan, &resolved, (&edition.to_string(), &owed));
     super::print(&report, common)?;

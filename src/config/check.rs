@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 mod columns;
+mod source;
 
 use columns::{read_columns, read_rows};
+use source::read_source;
 
 use super::plan::{
-    Finding, From, HypertablePlan, Limits, Plan, Rejected, RowRule, Secret, SourcePlan,
-    StrategyChoice, TablePlan, TargetPlan,
+    Finding, From, HypertablePlan, Limits, Plan, Rejected, RowRule, Secret, StrategyChoice,
+    TablePlan, TargetPlan,
 };
 use super::raw::{Reader, Section, Text};
 use super::{Environment, Problems};
@@ -23,8 +25,8 @@ const LANES: usize = 2;
 /// Keys that the file may hold, section by section; `docs/pipeline-file.md` has each with an example.
 pub const KEYS: [(&str, &[&str]); 12] = [
     ("", &["name", "source", "target", "state", "limits", "table", "shift", "finding"]),
-    ("source", &["sqlite", "parquet"]),
-    ("target", &["url", "create"]),
+    ("source", &["sqlite", "parquet", "postgres", "hold"]),
+    ("target", &["url", "create", "prepare"]),
     ("state", &["dir"]),
     ("limits", &["rejected", "batch_rows", "lanes"]),
     ("finding", &["name", "query"]),
@@ -39,6 +41,7 @@ pub const KEYS: [(&str, &[&str]); 12] = [
             "hypertable",
             "strategy",
             "accept_retention",
+            "except",
             "columns",
             "rows",
             "states",
@@ -121,52 +124,14 @@ fn read_plan(reader: &mut Reader<'_>, root: &Section<'_>, file: &Path) -> Option
     })
 }
 
-fn read_source(reader: &mut Reader<'_>, root: &Section<'_>, file: &Path) -> Option<SourcePlan> {
-    let Some(section) = root.section(reader, "source") else {
-        missing(reader, root, "source", "[source] with sqlite = \"file.db\" or parquet = \"dir/\"");
-        return None;
-    };
-    section.only(reader, keys("source"));
-    let (sqlite, parquet) = (section.text(reader, "sqlite"), section.text(reader, "parquet"));
-    let (key, Text { value, place }) = match (sqlite, parquet) {
-        (Some(text), None) => ("source.sqlite", text),
-        (None, Some(text)) => ("source.parquet", text),
-        (None, None) => {
-            let hint = "the SQLite file to read; or parquet = \"dir/\", a folder of Parquet files";
-            missing(reader, &section, "sqlite", hint);
-            return None;
-        }
-        (Some(_), Some(text)) => {
-            let message = "both `sqlite` and `parquet`: which one?".to_owned();
-            reader.problems.error(text.place, "source", message, "keep one of them");
-            return None;
-        }
-    };
-    if value.contains("://") {
-        let message = "this source is a file or a folder, not a URL".to_owned();
-        reader.problems.error(place, key, message, "give its path");
-    }
-    // A relative path means the working directory, as on any command line; beside the pipeline
-    // file is tried second, so that an example runs from anywhere.
-    let beside = file.parent().map(|parent| parent.join(&value));
-    let path = PathBuf::from(&value);
-    let path = match beside {
-        Some(beside) if !path.exists() && beside.exists() => beside,
-        _ => path,
-    };
-    Some(match key {
-        "source.sqlite" => SourcePlan::Sqlite { path, place },
-        _ => SourcePlan::Parquet { path, place },
-    })
-}
-
 fn read_target(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<TargetPlan> {
     let section = root.section(reader, "target");
-    let (mut url, mut create, mut place) = (None, false, root.place);
+    let (mut url, mut create, mut prepare, mut place) = (None, false, None, root.place);
     if let Some(section) = &section {
         section.only(reader, keys("target"));
         place = section.place;
         create = section.flag(reader, "create").unwrap_or(false);
+        prepare = section.text(reader, "prepare").map(|text| text.value);
         if let Some(text) = section.text(reader, "url") {
             place = text.place;
             url = Some(text.value);
@@ -181,7 +146,7 @@ fn read_target(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<TargetPlan
         }
         return None;
     };
-    Some(TargetPlan { url: Secret(url), create, place })
+    Some(TargetPlan { url: Secret(url), create, prepare, place })
 }
 
 fn read_limits(reader: &mut Reader<'_>, root: &Section<'_>) -> Limits {
@@ -251,6 +216,7 @@ fn read_table(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<TablePla
     let columns = read_columns(reader, section);
     let rows = section.sections(reader, "rows");
     let rows: Vec<RowRule> = rows.iter().filter_map(|rule| read_rows(reader, rule)).collect();
+    source::check_wildcard(reader, section, from.as_ref(), to.as_ref());
     Some(TablePlan {
         from: from?,
         to: to?,
@@ -261,6 +227,7 @@ fn read_table(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<TablePla
         columns,
         rows,
         accept_retention: section.flag(reader, "accept_retention").unwrap_or(false),
+        except: section.texts(reader, "except").unwrap_or_default(),
         place: section.place,
         key: section.path.clone(),
     })

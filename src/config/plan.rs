@@ -1,6 +1,7 @@
 //! What will run: the pipeline file with every default filled in and every variable replaced.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
@@ -58,13 +59,23 @@ pub enum SourcePlan {
         /// Where the file names it.
         place: Place,
     },
+    /// A PostgreSQL server.
+    Postgres {
+        /// Connection string.
+        url: Secret,
+        /// How long one snapshot may hold back its vacuum.
+        hold: Duration,
+        /// Where the file names it.
+        place: Place,
+    },
 }
 
 impl SourcePlan {
-    /// The file or folder it is read from.
-    pub fn path(&self) -> &Path {
+    /// The file or folder it is read from; nothing for a server.
+    pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Sqlite { path, .. } | Self::Parquet { path, .. } => path,
+            Self::Sqlite { path, .. } | Self::Parquet { path, .. } => Some(path),
+            Self::Postgres { .. } => None,
         }
     }
 }
@@ -76,6 +87,8 @@ pub struct TargetPlan {
     pub url: Secret,
     /// Make missing tables.
     pub create: bool,
+    /// SQL that runs once, before the first row of this pipeline lands.
+    pub prepare: Option<String>,
     /// Where the file names it.
     pub place: Place,
 }
@@ -142,6 +155,8 @@ pub struct TablePlan {
     pub rows: Vec<RowRule>,
     /// Rows may come that a retention policy of the target is about to drop.
     pub accept_retention: bool,
+    /// Tables that a wildcard leaves out.
+    pub except: Vec<String>,
     /// Where the file names it.
     pub place: Place,
     /// `table[0]`
@@ -168,6 +183,14 @@ pub enum From {
 }
 
 impl From {
+    /// The schema of a wildcard, `schema.*`.
+    pub fn wildcard(&self) -> Option<&str> {
+        match self {
+            Self::Table { name, .. } => name.strip_suffix(".*"),
+            Self::Query { .. } => None,
+        }
+    }
+
     /// What the ledger knows it by; queries are long, and one letter makes another one.
     pub fn identity(&self) -> String {
         match self {

@@ -249,6 +249,11 @@ impl<'a> Section<'a> {
         sections
     }
 
+    /// Whether a key is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
     /// Whether a key holds text rather than a section.
     pub fn is_text(&self, name: &str) -> bool {
         self.value(name).is_some_and(|value| value.get_ref().is_str())

@@ -1,9 +1,7 @@
 //! A backfill: copy the source, resolve the plan, register the streams, run the lanes, pay what is owed.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
 use tokio_postgres::Client;
 
 use super::failure::RunError;
@@ -11,21 +9,21 @@ use super::job::Job;
 use super::job::Window;
 use super::lane::{self, LaneError, Shared};
 use super::reader::End;
-use super::register;
+use super::register::{self, How};
 use super::resolve::{self, Resolved};
 use super::shutdown::Shutdown;
 use crate::batch::Counts;
-use crate::config::plan::{Finding, Plan, SourcePlan};
+use crate::config::plan::{Finding, Plan};
 use crate::fault::Fault;
 use crate::observe::progress::Progress;
 use crate::sink::ledger::PartitionRow;
 use crate::sink::session::{Server, Session};
 use crate::sink::strategy::Strategy;
 use crate::sink::{SinkError, catalog, debt, holder, ledger};
-use crate::source::parquet;
-use crate::source::sqlite::{self, Copy, CopyNotes};
+use crate::source::sqlite::CopyNotes;
 use crate::{backoff, failpoint};
 
+mod copy;
 mod debts;
 mod finish;
 mod fresh;
@@ -39,6 +37,8 @@ pub struct Options {
     pub fresh: bool,
     /// Go on although the columns mean something else now.
     pub accept_plan_change: bool,
+    /// Compare what was read before with the source, before anything is read on.
+    pub catch_up: bool,
 }
 
 /// A table when a run has ended.
@@ -73,21 +73,12 @@ pub struct Outcome {
     pub notes: CopyNotes,
 }
 
-/// The folder of one pipeline's copies: one for each ledger, as two databases may be loaded at once.
-fn state_folder(plan: &Plan, ledger_id: &str) -> PathBuf {
-    let safe = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
-    let name: String = plan.name.chars().map(safe).collect();
-    let ledger: String = ledger_id.chars().take(8).collect();
-    // Two names may look alike once they are safe.
-    let digest = crate::batch::hex(&Sha256::digest(plan.name.as_bytes()));
-    plan.state_dir.join(format!("{name}-{}-{ledger}", digest.get(..8).unwrap_or_default()))
-}
-
 /// Before the first run: whether the plan fits at all, so that a wrong one leaves no trace.
 pub async fn preflight(plan: &Plan, server: &Server, window: Window) -> Result<(), RunError> {
     let session = server.connect("millstream").await.map_err(SinkError::from)?;
     if !ledger::exists(&session.client).await? {
-        resolve::resolve(plan, &session.client, plan.source.path(), window).await?;
+        let at = resolve::source(plan)?;
+        resolve::resolve(plan, &session.client, &at, window).await?;
     }
     Ok(())
 }
@@ -101,21 +92,28 @@ pub async fn run(
 ) -> Result<Outcome, RunError> {
     let mut control = server.connect("millstream control").await.map_err(SinkError::from)?;
     lock(&control.client, &plan.name).await?;
-    let (copy, notes) = take_copy(plan, &control.client, (progress, options.fresh)).await?;
-    let mut resolved = resolve::resolve(plan, &control.client, &copy.path, options.window).await?;
+    let (copy, notes) = copy::take(plan, &control.client, (progress, options.fresh)).await?;
+    let mut resolved = resolve::resolve(plan, &control.client, &copy.at, options.window).await?;
+    let copy_id = copy.id()?;
     if options.fresh {
         fresh::forget(&mut control.client, plan, &resolved.jobs).await?;
     }
     let mut streams = Vec::new();
     for job in &mut resolved.jobs {
-        let how = (copy.id.as_str(), options.accept_plan_change);
+        let Options { accept_plan_change, catch_up, .. } = *options;
+        let how = How { copy_id: &copy_id, accept_plan_change, catch_up };
         streams.push(register::check(&control.client, &plan.name, job, how).await?);
     }
     create_missing(plan, &mut control.client, &mut resolved).await?;
+    if streams.iter().all(Option::is_none) {
+        prepare(plan, &mut control.client).await?;
+    }
     let mut partitions = Vec::new();
     for (job, stream) in resolved.jobs.iter_mut().zip(streams) {
-        let stream = (stream, copy.id.as_str());
-        partitions.push(register::enter(&mut control.client, &plan.name, job, stream).await?);
+        let stream = (stream, copy_id.as_str());
+        let parts = register::enter(&mut control.client, &plan.name, job, stream).await?;
+        copy::count_rest(job, &parts)?;
+        partitions.push(parts);
     }
     let shared = Shared {
         server: server.clone(),
@@ -146,9 +144,11 @@ pub async fn run(
         notes,
     };
     settle(plan, &shared, &mut outcome).await?;
+    let read = &outcome.resolved.jobs;
+    outcome.told.extend(copy::of_snapshots(&control.client, read, options.catch_up).await?);
     outcome.told.extend(shared.notes.lock().iter().flat_map(|notes| notes.iter().cloned()));
     if !outcome.stopped && outcome.tables.iter().all(|table| table.done) {
-        drop_copy(&plan.source, &copy);
+        copy.drop();
     }
     // Only now may another run take a copy into the same folder.
     drop(control);
@@ -175,42 +175,6 @@ async fn lock(client: &Client, pipeline: &str) -> Result<(), RunError> {
     Err(RunError::Busy { pipeline: pipeline.to_owned(), pid })
 }
 
-async fn take_copy(
-    plan: &Plan,
-    client: &Client,
-    (progress, fresh): (&Arc<Progress>, bool),
-) -> Result<(Copy, CopyNotes), RunError> {
-    let path = plan.source.path();
-    if let SourcePlan::Parquet { .. } = plan.source {
-        // Its files never change: they are read where they are, and every byte is looked at first.
-        let id = parquet::Tables::read(path)?.digest()?;
-        return Ok((Copy { path: path.to_owned(), id, kept: true }, CopyNotes::default()));
-    }
-    // Starting over means starting from the source as it is now.
-    let unfinished = match fresh {
-        true => None,
-        false => ledger::unfinished_copy(client, &plan.name).await?,
-    };
-    let mebibytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len()) >> 20;
-    progress.stage(&format!("copying the source, {mebibytes} MiB"));
-    let folder = state_folder(plan, &ledger::id(client).await?);
-    let taken = sqlite::take_copy(path, &folder, unfinished.as_deref(), &mut |_, _| {})?;
-    for warning in &taken.1.warnings {
-        progress.say(warning);
-    }
-    Ok(taken)
-}
-
-fn drop_copy(source: &SourcePlan, copy: &Copy) {
-    if let SourcePlan::Parquet { .. } = source {
-        return;
-    }
-    // A copy that stays behind costs disk, nothing else: the next run replaces it.
-    if let Err(error) = std::fs::remove_file(&copy.path) {
-        tracing::warn!(%error, path = %copy.path.display(), "the copy could not be removed");
-    }
-}
-
 async fn create_missing(
     plan: &Plan,
     client: &mut Client,
@@ -227,6 +191,16 @@ async fn create_missing(
             job.target = made;
         }
     }
+    Ok(())
+}
+
+/// What the file wants done before the first row of this pipeline lands; all of it or nothing.
+async fn prepare(plan: &Plan, client: &mut Client) -> Result<(), RunError> {
+    let Some(sql) = &plan.target.prepare else { return Ok(()) };
+    let transaction = client.transaction().await.map_err(SinkError::from)?;
+    let done = transaction.batch_execute(sql).await;
+    done.map_err(|error| RunError::Prepare(SinkError::from(error)))?;
+    transaction.commit().await.map_err(SinkError::from)?;
     Ok(())
 }
 
@@ -369,7 +343,7 @@ pub fn imbalance(outcome: &Outcome) -> Vec<String> {
         if !counts.balanced() {
             wrong.push(format!("{}: rows read do not add up: {counts:?}", job.source.label));
         }
-        if *done && counts.read != job.row_count {
+        if *done && counts.read != job.row_count && !job.at.moved_on() {
             let (read, there) = (counts.read, job.row_count);
             wrong.push(format!("{}: {read} rows read, {there} in the source", job.source.label));
         }

@@ -27,8 +27,8 @@ pub async fn run(
     progress: &Arc<Progress>,
 ) -> Result<Report, RunError> {
     let session = server.connect("millstream dry run").await.map_err(SinkError::from)?;
-    let file = plan.source.path();
-    let resolved = resolve::resolve(plan, &session.client, file, window).await?;
+    let at = resolve::source(plan)?;
+    let resolved = resolve::resolve(plan, &session.client, &at, window).await?;
     drop(session);
     progress.expect(resolved.jobs.iter().map(|job| job.row_count).sum());
     let mut report = Report::new(format!("dry run {}: nothing was written", plan.name));

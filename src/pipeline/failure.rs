@@ -25,6 +25,9 @@ pub enum RunError {
     /// The target.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// What the file wants done first.
+    #[error("[target] prepare failed, and nothing was loaded: {0}")]
+    Prepare(#[source] SinkError),
     /// The state of a transform.
     #[error(transparent)]
     State(#[from] UnreadableState),

@@ -1,7 +1,6 @@
 //! One table of a run, with everything that was found out about both sides.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
 
 use super::worker::Recipe;
 use crate::config::Problems;
@@ -11,7 +10,7 @@ use crate::sink::ledger::StreamKey;
 use crate::sink::strategy::Strategy;
 use crate::sink::timescale::Destination;
 use crate::source::sqlite::SourceTable;
-use crate::source::{self, Source, SourceError};
+use crate::source::{self, At, Source, SourceError};
 use crate::transform::mapping::Mapping;
 use crate::transform::stage::Stage;
 
@@ -27,8 +26,8 @@ pub struct Job {
     pub plan: TablePlan,
     /// The source table.
     pub source: SourceTable,
-    /// The file or folder it is read from.
-    pub source_file: PathBuf,
+    /// Where it is read.
+    pub at: At,
     /// The target table.
     pub target: TargetTable,
     /// Statements that make the target; empty when it is there.
@@ -96,7 +95,7 @@ impl Job {
     /// A source of its own, for one thread.
     pub fn open_source(&self) -> Result<Box<dyn Source>, SourceError> {
         let selection = self.mapping().selection;
-        source::open(&self.source_file, &self.source, &selection)
+        source::open(&self.at, &self.source, &selection)
     }
 
     /// Time column and bucket width.

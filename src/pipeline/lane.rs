@@ -16,6 +16,7 @@ use crate::fault::{self, Fault};
 use crate::observe::progress::Progress;
 use crate::sink::ledger::{self, Claim, PartitionRow};
 use crate::sink::session::Server;
+use crate::sink::snapshot;
 use crate::sink::strategy::Strategy;
 use crate::sink::timescale::TimescaleSink;
 use crate::sink::{Encoded, Sink, SinkError};
@@ -121,6 +122,17 @@ pub async fn run(shared: &Shared, job: &Job, partition: &PartitionRow) -> Result
         let error = match run_once(shared, job, partition, &mut attempt).await {
             Ok(end) => return Ok(end),
             Err(LaneError::Sink { error, .. }) => error,
+            Err(LaneError::Source(error)) if error.fault() == Fault::Restart => {
+                if attempt.last_progress.elapsed() > AWAY_MAX {
+                    return Err(error.into());
+                }
+                if shared.shutdown.requested() {
+                    return Ok(End::Stopped);
+                }
+                shared.progress.restarted();
+                pause(shared, job, &mut attempt, &error).await;
+                continue;
+            }
             Err(other) => return Err(other),
         };
         let table = job.target.name.to_string();
@@ -145,19 +157,27 @@ pub async fn run(shared: &Shared, job: &Job, partition: &PartitionRow) -> Result
         shared.progress.restarted();
         match fault {
             Fault::Shrink => attempt.batch_rows = (attempt.batch_rows / 2).max(1),
-            Fault::Restart => {
-                let pause = backoff::wait(attempt.failures, fastrand::f64());
-                attempt.failures += 1;
-                let reason = fault::chain(&error);
-                shared.progress.say(&format!(
-                    "{table}: {reason}; trying again from the ledger's cursor in {:.1} s",
-                    pause.as_secs_f64()
-                ));
-                tokio::time::sleep(pause).await;
-            }
+            Fault::Restart => pause(shared, job, &mut attempt, &error).await,
             Fault::Reject | Fault::Stop => {}
         }
     }
+}
+
+/// Says why the lane starts again, and waits.
+async fn pause(
+    shared: &Shared,
+    job: &Job,
+    attempt: &mut Attempt,
+    error: &(dyn std::error::Error + Sync),
+) {
+    let pause = backoff::wait(attempt.failures, fastrand::f64());
+    attempt.failures += 1;
+    let (table, reason) = (&job.target.name, fault::chain(error));
+    shared.progress.say(&format!(
+        "{table}: {reason}; trying again from the ledger's cursor in {:.1} s",
+        pause.as_secs_f64()
+    ));
+    tokio::time::sleep(pause).await;
 }
 
 /// One refused row is a bad row; a hundred of them say something about the table.
@@ -204,7 +224,15 @@ async fn run_once(
         .await
         .map_err(sink_error)?;
     let range = Range { after: partition.after.clone(), through: partition.through.clone() };
-    let source = job.open_source()?;
+    // A server may take its time to let one in.
+    let reads = job.clone();
+    let source = tokio::task::spawn_blocking(move || reads.open_source()).await;
+    let source = source.map_err(|_| LaneError::Thread("the reader"))??;
+    let snapshot = source.snapshot().map(|name| Seen {
+        part: (job.stream_id, partition.part),
+        name: name.to_owned(),
+        from: position.clone(),
+    });
     let stages = Arc::clone(&shared.progress.stages);
     let reader =
         reader::start(source, range, position, shared.shutdown.clone(), Arc::clone(&stages));
@@ -212,7 +240,8 @@ async fn run_once(
     let batches = reader.batches;
     let end = reader.end;
     let work = std::thread::spawn(move || work(worker, &batches, end, &sender, &stages));
-    let written = write_all(shared, &mut sink, &mut transactions, (attempt, &mut cursor)).await;
+    let how = (attempt, &mut cursor, snapshot);
+    let written = write_all(shared, &mut sink, &mut transactions, how).await;
     drop(transactions);
     // Such as "disabling direct compress because …": slower, and not in silence.
     let heard = warnings.lock().map(|mut heard| std::mem::take(&mut *heard)).unwrap_or_default();
@@ -287,14 +316,30 @@ fn work(
     Ok(end)
 }
 
+/// The snapshot of the source that an attempt reads.
+struct Seen {
+    /// Stream and partition.
+    part: (i64, i32),
+    /// Its name.
+    name: String,
+    /// Where reading goes on.
+    from: Position,
+}
+
 async fn write_all(
     shared: &Shared,
     sink: &mut impl Sink,
     transactions: &mut mpsc::Receiver<Encoded>,
-    (attempt, cursor): (&mut Attempt, &mut Position),
+    (attempt, cursor, mut snapshot): (&mut Attempt, &mut Position, Option<Seen>),
 ) -> Result<(), SinkError> {
     while let Some(rows) = transactions.recv().await {
         let since = Instant::now();
+        if rows.counts.read > 0
+            && let Some(Seen { part, name, from }) = snapshot.take()
+        {
+            let session = shared.server.connect("millstream").await?;
+            snapshot::note(&session.client, part, (&name, &from)).await?;
+        }
         if let Err(error) = sink.write(&rows).await {
             if let SinkError::Row { row, sqlstate, column, .. } = &error {
                 let verdict = Verdict { sqlstate: sqlstate.clone(), column: column.clone() };

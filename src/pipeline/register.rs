@@ -12,7 +12,7 @@ use crate::sink::SinkError;
 use crate::sink::fingerprint::Buckets;
 use crate::sink::ledger::{self, PartitionRow, Stream, StreamKey};
 use crate::sink::strategy::Strategy;
-use crate::source::{Range, SourceError, profile};
+use crate::source::{At, Range, SourceError, postgres, profile};
 use crate::transform::clock::tzdb_version;
 
 /// Partitions of a large table; few, as each keeps its own sums.
@@ -76,6 +76,18 @@ pub enum RegisterError {
         /// Rows there now.
         now: u64,
     },
+    /// A table without a key, half read.
+    #[error(
+        "{table}: it has no key, so its rows are known by where they lie, and the snapshot in which they lay there \
+         is gone with the run that began ({landed} rows landed)\n    hint: empty its target and start over with \
+         --fresh; or read it by a query with a `key`"
+    )]
+    NotResumable {
+        /// Source table.
+        table: String,
+        /// Rows that landed.
+        landed: u64,
+    },
     /// Another pipeline loaded these very rows into this table.
     #[error(
         "{table}: the pipeline `{other}` has loaded these very rows into it already; a second name would \
@@ -106,18 +118,29 @@ pub enum RegisterError {
     Sink(#[from] SinkError),
 }
 
+/// What a run asks of its streams.
+#[derive(Clone, Copy, Debug)]
+pub struct How<'a> {
+    /// The copy or the snapshot that is read.
+    pub copy_id: &'a str,
+    /// Go on although columns mean something else now.
+    pub accept_plan_change: bool,
+    /// Look at what was read before, also where the source is a server.
+    pub catch_up: bool,
+}
+
 /// Holds a job to its stream, and writes nothing: a run that is refused leaves no trace.
 pub async fn check(
     client: &Client,
     pipeline: &str,
     job: &mut Job,
-    (copy_id, accept_plan_change): (&str, bool),
+    how: How<'_>,
 ) -> Result<Option<Stream>, RegisterError> {
     let key = job.key(pipeline);
     let stream = ledger::find_stream(client, &key).await?;
     match &stream {
         None => check_not_loaded_by_others(client, pipeline, job).await?,
-        Some(stream) => check_stream(client, job, stream, (copy_id, accept_plan_change)).await?,
+        Some(stream) => check_stream(client, job, stream, how).await?,
     }
     Ok(stream)
 }
@@ -199,7 +222,7 @@ fn cut(job: &Job) -> Result<Vec<Range>, SourceError> {
     if !job.source.by_rowid || ordered {
         return Ok(whole);
     }
-    let Some((low, high)) = profile::bounds(&job.source_file, &job.source)? else {
+    let Some((low, high)) = profile::bounds(&job.at, &job.source)? else {
         return Ok(whole);
     };
     let span = high.saturating_sub(low);
@@ -220,7 +243,7 @@ async fn check_stream(
     client: &Client,
     job: &mut Job,
     stream: &Stream,
-    (copy_id, accept_plan_change): (&str, bool),
+    how: How<'_>,
 ) -> Result<(), RegisterError> {
     job.stream_id = stream.id;
     job.bucket.clone_from(&stream.bucket);
@@ -237,7 +260,7 @@ async fn check_stream(
         let loaded = stream.columns.clone();
         return Err(RegisterError::OtherColumns { table: table(), loaded, now: job.column_list() });
     }
-    if stream.plan != plan && !accept_plan_change {
+    if stream.plan != plan && !how.accept_plan_change {
         let difference = difference(&stream.plan, &plan);
         return Err(RegisterError::OtherPlan { table: table(), difference });
     }
@@ -246,7 +269,15 @@ async fn check_stream(
     if landed > 0 && job.target.empty {
         return Err(RegisterError::TargetGone { table: job.target.name.to_string(), landed });
     }
-    if stream.copy_id != copy_id {
+    if stream.copy_id == how.copy_id {
+        return Ok(());
+    }
+    let live = matches!(job.at, At::Postgres(_));
+    let begun = |part: &PartitionRow| !part.done && !part.position.is_start();
+    if job.source.key == [postgres::CTID] && partitions.iter().any(begun) {
+        return Err(RegisterError::NotResumable { table: table(), landed });
+    }
+    if !live || how.catch_up {
         check_unchanged(job, partitions)?;
     }
     Ok(())
@@ -272,7 +303,8 @@ async fn go_on(
                    plan_sha256 = sha256(convert_to($2, 'UTF8')) where stream_id = $1";
         client.execute(sql, &[&stream.id, &plan]).await.map_err(SinkError::from)?;
     }
-    if stream.copy_id != copy_id {
+    // Where a row lies says nothing about when it came: a table that was read by that is done.
+    if stream.copy_id != copy_id && job.source.key != [postgres::CTID] {
         // The tail is open: rows may have been appended.
         let sql = "with moved as (update millstream.stream set copy_id = $2 where stream_id = $1) \
                    update millstream.partition set done = false \

@@ -4,13 +4,12 @@
 //! so that a column whose zone or unit nobody stated is an error here and not a million dead letters.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 
 use tokio_postgres::Client;
 
 use super::job::{self, Job, Window};
 use crate::batch::Batch;
-use crate::config::plan::{Plan, SourcePlan, TablePlan};
+use crate::config::plan::{Plan, TablePlan};
 use crate::config::{Place, Problems};
 use crate::schema::{Selection, TableName, TargetTable};
 use crate::sink::columnstore::Columnstore;
@@ -19,17 +18,21 @@ use crate::sink::{SinkError, catalog, columnstore, create, retention, strategy};
 use crate::source::profile;
 use crate::source::sqlite::{CountError, SourceTable, Unusable};
 use crate::source::tables::Tables;
-use crate::source::{Origin, SourceError};
+use crate::source::{At, SourceError};
 use crate::transform::Reason;
 use crate::transform::clock::TimeError;
 use crate::transform::mapping::Mapping;
 
 mod filling;
 mod kept;
+mod place;
 mod propose;
 mod staged;
 mod target;
 mod told;
+mod wildcard;
+
+pub use place::source;
 
 /// More chunks than this and the server's lock table becomes the limit.
 const CHUNKS_MAX: i128 = 1_000;
@@ -67,14 +70,10 @@ pub struct Resolved {
 pub async fn resolve(
     plan: &Plan,
     client: &Client,
-    file: &Path,
+    at: &At,
     window: Window,
 ) -> Result<Resolved, ResolveError> {
-    let origin = match plan.source {
-        SourcePlan::Sqlite { .. } => Origin::Sqlite,
-        SourcePlan::Parquet { .. } => Origin::Parquet,
-    };
-    let tables = Tables::open(origin, file)?;
+    let tables = Tables::open(at)?;
     let has_timescale = catalog::has_timescale(client).await?;
     let mut resolved = Resolved {
         jobs: Vec::new(),
@@ -84,7 +83,10 @@ pub async fn resolve(
         sampled: Vec::new(),
     };
     staged::check_shifts(client, plan, &mut resolved.problems).await?;
-    for table in &plan.tables {
+    let (spelled, problems) = ((&tables, at.origin()), &mut resolved.problems);
+    let planned = wildcard::expand(plan, spelled, client, problems).await?;
+    tables.will_read(planned.iter().map(|table| &table.from));
+    for table in &planned {
         let (source, rows, left_out) = match tables.table(&table.from) {
             Ok(found) => found,
             Err(CountError::Source(error)) => return Err(error.into()),
@@ -104,7 +106,7 @@ pub async fn resolve(
             None => Err("the table is only made by this load".to_owned()),
         };
         let units = staged::units(client, table).await?;
-        let table = Table { plan, table, source, rows, file, window, retention };
+        let table = Table { plan, table, source, rows, at, window, retention };
         table.job((target, direct, units), &mut resolved)?;
     }
     if resolved.problems.error_count() > 0 {
@@ -127,7 +129,7 @@ struct Table<'a> {
     table: &'a TablePlan,
     source: SourceTable,
     rows: u64,
-    file: &'a Path,
+    at: &'a At,
     window: Window,
     retention: Option<(String, i64)>,
 }
@@ -138,14 +140,15 @@ impl Table<'_> {
         (found, direct, units): Found,
         resolved: &mut Resolved,
     ) -> Result<(), ResolveError> {
-        let Self { plan, table, source, rows, file, window, retention } = self;
+        let Self { plan, table, source, rows, at, window, retention } = self;
         let problems = &mut resolved.problems;
         let errors_before = problems.error_count();
         let has_timescale = resolved.has_timescale;
-        let made = found_or_made((plan, table), (&source, file), found, has_timescale, problems)?;
+        let made = found_or_made((plan, table), (&source, at), found, has_timescale, problems)?;
         let Some((target, statements)) = made else { return Ok(()) };
         let shape = job::shape(table, &target);
         let table = &told::plan(table, &source, &shape);
+        told::frames(table, &source, &shape, problems);
         let mut mapping = Mapping::resolve(table, &source.key, &source.columns, &shape, problems);
         target::check(table, &target, problems);
         staged::check(table, &target, problems);
@@ -161,7 +164,7 @@ impl Table<'_> {
         if problems.error_count() > errors_before {
             return Ok(());
         }
-        let batches = profile::sample(file, &source, &mapping.selection)?;
+        let batches = profile::sample(at, &source, &mapping.selection)?;
         let bounds = (&timed, retention.as_ref());
         let sampled = check_sample(table, &batches, &mut mapping, bounds, problems);
         let label = target.name.to_string();
@@ -206,7 +209,7 @@ impl Table<'_> {
             stateful,
             left_behind,
             source,
-            source_file: file.to_owned(),
+            at: at.clone(),
             target,
             create: statements,
             window,
@@ -218,7 +221,7 @@ impl Table<'_> {
 /// The table as found, or as it will be made and how; nothing where it may not be made.
 fn found_or_made(
     (plan, table): (&Plan, &TablePlan),
-    (source, file): (&SourceTable, &Path),
+    (source, at): (&SourceTable, &At),
     found: Option<TargetTable>,
     has_timescale: bool,
     problems: &mut Problems,
@@ -238,7 +241,7 @@ fn found_or_made(
         let hint = "this database has no TimescaleDB: create extension timescaledb";
         problems.warn(table.place, &table.key, message, hint);
     }
-    let target = propose::target(table, source, file, problems)?;
+    let target = propose::target(table, source, at, problems)?;
     let hypertable = table.hypertable.as_ref().filter(|_| has_timescale);
     let statements = create::statements(&target, hypertable);
     Ok(Some((target, statements)))

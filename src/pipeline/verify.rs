@@ -172,8 +172,8 @@ pub async fn all(
     use crate::sink::strategy::Strategy;
     let session = server.connect("millstream verify").await.map_err(SinkError::from)?;
     let client = &session.client;
-    let file = plan.source.path();
-    let resolved = resolve::resolve(plan, client, file, None).await?;
+    let at = resolve::source(plan)?;
+    let resolved = resolve::resolve(plan, client, &at, None).await?;
     let mut verified = Vec::new();
     for mut job in resolved.jobs {
         let key = job.key(&plan.name);

@@ -16,6 +16,7 @@ pub mod reject;
 pub mod retention;
 pub mod session;
 pub mod shifts;
+pub mod snapshot;
 pub mod strategy;
 pub mod timescale;
 

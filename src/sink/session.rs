@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls};
 
+use crate::endpoint::{self, Endpoint};
 use crate::fault;
 
 /// The server ends a session whose client is gone after some 25 s, and with it the locks it holds.
@@ -121,6 +122,27 @@ impl Server {
         let user = self.config.get_user().unwrap_or("?");
         let database = self.config.get_dbname().unwrap_or(user);
         format!("{database} at {host}:{port} as {user}")
+    }
+
+    /// What another driver needs to connect to the same server.
+    pub fn endpoint(&self) -> Endpoint {
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => endpoint::Host::Tcp(name.clone()),
+            Host::Unix(path) => endpoint::Host::Unix(path.clone()),
+        });
+        let ports = self.config.get_ports();
+        let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+        let mut hosts: Vec<_> = hosts.enumerate().map(|(at, host)| (host, port(at))).collect();
+        if hosts.is_empty() {
+            hosts.push((endpoint::Host::Tcp("localhost".to_owned()), port(0)));
+        }
+        Endpoint {
+            hosts,
+            user: self.config.get_user().unwrap_or("postgres").to_owned(),
+            password: self.config.get_password().map(<[u8]>::to_vec),
+            database: self.database().to_owned(),
+            tls: self.tls.clone(),
+        }
     }
 
     /// The database's name.

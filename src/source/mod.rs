@@ -1,15 +1,18 @@
 //! Where rows come from. A source blocks, owns its thread, and knows neither transforms nor sinks.
 
 pub mod parquet;
+pub mod postgres;
 pub mod profile;
 pub mod sqlite;
 pub mod tables;
 pub mod vec;
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::batch::{Batch, Position};
+use crate::fault::{self, Fault};
 use crate::schema::Selection;
 
 /// A source of one table.
@@ -27,6 +30,11 @@ pub trait Source: Send {
         position: &Position,
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<(), SourceError>;
+
+    /// Names the snapshot that is read, where a source may have to take several.
+    fn snapshot(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// What a table is read from.
@@ -36,17 +44,58 @@ pub enum Origin {
     Sqlite,
     /// A folder of Parquet files.
     Parquet,
+    /// A PostgreSQL server.
+    Postgres,
 }
 
-/// Opens one table of a file or folder.
+/// Where a source is.
+#[derive(Clone, Debug)]
+pub enum At {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A folder of Parquet files.
+    Parquet(PathBuf),
+    /// A PostgreSQL server.
+    Postgres(Arc<postgres::Legacy>),
+}
+
+impl At {
+    /// The kind of source.
+    pub fn origin(&self) -> Origin {
+        match self {
+            Self::Sqlite(_) => Origin::Sqlite,
+            Self::Parquet(_) => Origin::Parquet,
+            Self::Postgres(_) => Origin::Postgres,
+        }
+    }
+
+    /// A server that had to be read in another snapshot than the one in which rows were counted.
+    pub fn moved_on(&self) -> bool {
+        match self {
+            Self::Sqlite(_) | Self::Parquet(_) => false,
+            Self::Postgres(legacy) => legacy.taken() > 1,
+        }
+    }
+
+    /// The file or folder; nothing for a server.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) | Self::Parquet(path) => Some(path),
+            Self::Postgres(_) => None,
+        }
+    }
+}
+
+/// Opens one table.
 pub fn open(
-    path: &Path,
+    at: &At,
     table: &sqlite::SourceTable,
     selection: &Selection,
 ) -> Result<Box<dyn Source>, SourceError> {
-    Ok(match table.origin {
-        Origin::Sqlite => Box::new(sqlite::SqliteSource::open(path, table, selection)?),
-        Origin::Parquet => Box::new(parquet::ParquetSource::open(path, table, selection)?),
+    Ok(match at {
+        At::Sqlite(path) => Box::new(sqlite::SqliteSource::open(path, table, selection)?),
+        At::Parquet(path) => Box::new(parquet::ParquetSource::open(path, table, selection)?),
+        At::Postgres(legacy) => Box::new(postgres::PostgresSource::open(legacy, table, selection)?),
     })
 }
 
@@ -81,6 +130,16 @@ pub enum SourceError {
         #[source]
         source: rusqlite::Error,
     },
+    /// A server that is read said no, or went away.
+    #[error("the source: {what}{}{message}", if what.is_empty() { "" } else { ": " })]
+    Server {
+        /// Table, query or step; may be empty.
+        what: String,
+        /// What is wrong, and what to do.
+        message: String,
+        /// What the server calls it; none where the line broke.
+        sqlstate: Option<String>,
+    },
     /// A row that cannot be held.
     #[error("{table}: {source}")]
     Row {
@@ -96,4 +155,28 @@ pub enum SourceError {
         /// Table or query.
         table: String,
     },
+}
+
+impl SourceError {
+    /// Whether the same again may end otherwise.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Server { sqlstate, .. } => match fault::classify(sqlstate.as_deref(), false) {
+                Fault::Restart | Fault::Shrink => Fault::Restart,
+                Fault::Reject | Fault::Stop => Fault::Stop,
+            },
+            _ => Fault::Stop,
+        }
+    }
+
+    /// The same, told of a table.
+    #[must_use]
+    pub(crate) fn of(self, table: &str) -> Self {
+        match self {
+            Self::Server { what, message, sqlstate } if what.is_empty() => {
+                Self::Server { what: table.to_owned(), message, sqlstate }
+            }
+            other => other,
+        }
+    }
 }

@@ -1,12 +1,11 @@
 //! A sample of a table: rows from all over it, by which types are proposed and zones are checked.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::sqlite::{self, SourceTable};
-use super::{Origin, Range, SourceError, parquet};
+use super::{At, Range, SourceError, parquet, postgres};
 use crate::batch::{Batch, Position, Row, ValueRef};
 use crate::schema::{PgType, Selection, quote};
 
@@ -18,13 +17,13 @@ const BYTES_MAX: usize = 32 << 20;
 
 /// Some rows of a table, as a selection sees them: from all over it, the newest among them.
 pub fn sample(
-    file: &Path,
+    at: &At,
     table: &SourceTable,
     selection: &Selection,
 ) -> Result<Vec<Batch>, SourceError> {
-    let mut source = super::open(file, table, selection)?;
+    let mut source = super::open(at, table, selection)?;
     let mut batches: Vec<Batch> = Vec::new();
-    for (range, rows_max) in windows(file, table)? {
+    for (range, rows_max) in windows(at, table)? {
         if batches.iter().map(Batch::byte_count).sum::<usize>() > BYTES_MAX {
             break;
         }
@@ -40,14 +39,14 @@ pub fn sample(
 }
 
 /// Ranges spread over a table that is read by rowid; the first rows of any other.
-fn windows(file: &Path, table: &SourceTable) -> Result<Vec<(Range, usize)>, SourceError> {
+fn windows(at: &At, table: &SourceTable) -> Result<Vec<(Range, usize)>, SourceError> {
     let all = vec![(Range::default(), 20_000)];
     if !table.by_rowid {
         return Ok(all);
     }
-    let Some((low, high)) = bounds(file, table)? else { return Ok(all) };
+    let Some((low, high)) = bounds(at, table)? else { return Ok(all) };
     let step = (high.saturating_sub(low) / WINDOWS).max(WINDOW_ROWS);
-    let at = |key: i64| Position::after([ValueRef::Integer(key)].into_iter());
+    let after = |key: i64| Position::after([ValueRef::Integer(key)].into_iter());
     let mut starts: Vec<i64> = (0..WINDOWS)
         .map(|window| low.saturating_add(window.saturating_mul(step)))
         .take_while(|start| *start <= high)
@@ -58,17 +57,18 @@ fn windows(file: &Path, table: &SourceTable) -> Result<Vec<(Range, usize)>, Sour
         starts.push(newest);
     }
     let range = |start: i64| Range {
-        after: at(start.saturating_sub(1)),
-        through: at(start.saturating_add(WINDOW_ROWS - 1)),
+        after: after(start.saturating_sub(1)),
+        through: after(start.saturating_add(WINDOW_ROWS - 1)),
     };
     Ok(starts.into_iter().map(|start| (range(start), usize::MAX)).collect())
 }
 
 /// Smallest and largest key of a table that is read by one integer; `None` for an empty table.
-pub fn bounds(file: &Path, table: &SourceTable) -> Result<Option<(i64, i64)>, SourceError> {
-    match table.origin {
-        Origin::Sqlite => rowid_bounds(&sqlite::open(file)?, table),
-        Origin::Parquet => parquet::bounds(file, table),
+pub fn bounds(at: &At, table: &SourceTable) -> Result<Option<(i64, i64)>, SourceError> {
+    match at {
+        At::Sqlite(file) => rowid_bounds(&sqlite::open(file)?, table),
+        At::Parquet(folder) => parquet::bounds(folder, table),
+        At::Postgres(legacy) => postgres::bounds(legacy, table),
     }
 }
 

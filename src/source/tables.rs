@@ -1,11 +1,11 @@
 //! The tables of a source, whatever kind it is.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rusqlite::Connection;
 
 use super::sqlite::{self, Catalog, CountError, Kind, SourceTable};
-use super::{Origin, SourceError, parquet};
+use super::{At, SourceError, parquet, postgres};
 use crate::config::plan::From;
 
 /// An open source.
@@ -21,19 +21,29 @@ pub enum Tables {
     },
     /// A folder of Parquet files.
     Parquet(parquet::Tables),
+    /// A PostgreSQL database.
+    Postgres(postgres::Tables),
 }
 
 impl Tables {
-    /// Opens the file or folder and reads what it holds.
-    pub fn open(origin: Origin, path: &Path) -> Result<Self, SourceError> {
-        Ok(match origin {
-            Origin::Sqlite => {
+    /// Opens the source and reads what it holds.
+    pub fn open(at: &At) -> Result<Self, SourceError> {
+        Ok(match at {
+            At::Sqlite(path) => {
                 let connection = sqlite::open(path)?;
                 let catalog = Catalog::read(&connection)?;
                 Self::Sqlite { file: path.to_owned(), catalog, connection }
             }
-            Origin::Parquet => Self::Parquet(parquet::Tables::read(path)?),
+            At::Parquet(path) => Self::Parquet(parquet::Tables::read(path)?),
+            At::Postgres(legacy) => Self::Postgres(postgres::Tables::open(legacy)?),
         })
+    }
+
+    /// Says what will be read, before any of it is.
+    pub fn will_read<'a>(&self, from: impl Iterator<Item = &'a From>) {
+        if let Self::Postgres(tables) = self {
+            tables.will_read(from);
+        }
     }
 
     /// What the plan reads, its rows counted and its bytes looked at; and what of it is not read, and why.
@@ -58,6 +68,10 @@ impl Tables {
                 let rows = tables.verify_readable(name).map_err(CountError::Source)?;
                 Ok((table, rows, left_out))
             }
+            Self::Postgres(tables) => {
+                let (table, rows) = tables.table(from)?;
+                Ok((table, rows, Vec::new()))
+            }
         }
     }
 
@@ -69,6 +83,7 @@ impl Tables {
                 tables.map(|table| table.name.clone()).collect()
             }
             Self::Parquet(tables) => tables.names().map(str::to_owned).collect(),
+            Self::Postgres(tables) => tables.names().collect(),
         }
     }
 }

@@ -24,6 +24,7 @@ mod oee_eval;
 mod pipelines;
 mod policy;
 mod postcheck;
+mod postgres;
 mod preflight;
 mod proxy;
 mod readme;

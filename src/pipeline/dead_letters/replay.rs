@@ -43,8 +43,8 @@ pub async fn replay(
     client: &mut Client,
     edits: &Edits,
 ) -> Result<Report, RunError> {
-    let file = plan.source.path();
-    let resolved = resolve::resolve(plan, client, file, None).await?;
+    let at = resolve::source(plan)?;
+    let resolved = resolve::resolve(plan, client, &at, None).await?;
     let mut kept: Vec<Kept> = Vec::new();
     let mut loaded = 0;
     for mut job in resolved.jobs {

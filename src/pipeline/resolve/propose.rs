@@ -1,20 +1,18 @@
 //! The table that `create = true` makes: columns from the source, types from the values found.
 
-use std::path::Path;
-
 use super::ResolveError;
 use crate::config::Problems;
 use crate::config::plan::{ColumnRule, TablePlan};
 use crate::schema::{PgType, Selection, TargetColumn, TargetTable};
-use crate::source::Origin;
 use crate::source::profile::{self, Classes};
 use crate::source::sqlite::SourceTable;
+use crate::source::{At, Origin};
 
 /// Proposes a target for a table.
 pub(super) fn target(
     plan: &TablePlan,
     source: &SourceTable,
-    file: &Path,
+    at: &At,
     problems: &mut Problems,
 ) -> Result<TargetTable, ResolveError> {
     let selection = Selection {
@@ -22,15 +20,15 @@ pub(super) fn target(
         columns: source.columns.iter().map(|column| column.name.clone()).collect(),
         conditions: Vec::new(),
     };
-    let sample = profile::sample(file, source, &selection)?;
+    let sample = profile::sample(at, source, &selection)?;
     let mut columns: Vec<TargetColumn> = Vec::new();
     for (index, column) in source.columns.iter().enumerate() {
         let rows = sample.iter().flat_map(crate::batch::Batch::rows);
         let classes = Classes::of(rows, source.key.len() + index);
         let proposed = match source.origin {
             Origin::Sqlite => classes.propose(&column.declared),
-            // A file names its types; lengths and digits are for a table that is made by hand.
-            Origin::Parquet => {
+            // Columns that have a type name it; lengths and digits are for a table that is made by hand.
+            Origin::Parquet | Origin::Postgres => {
                 let bare = column.declared.split('(').next().unwrap_or_default();
                 PgType::parse(bare).unwrap_or(PgType::Text)
             }

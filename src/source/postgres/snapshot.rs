@@ -1,0 +1,186 @@
+//! One moment of a server, shared by all connections of a run.
+//!
+//! Its tables are locked against compression, drops and `alter table` first, then the moment is taken: the
+//! other way round a reader could see half of a chunk. It keeps the server from vacuuming what is newer,
+//! so it is held for a stated time alone; after that, or when the session that held it died, the next
+//! partition is read in a new one. Each is counted.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::wire::{Wire, WireError};
+use crate::endpoint::Endpoint;
+use crate::source::SourceError;
+
+/// A server that is read.
+pub struct Legacy {
+    endpoint: Endpoint,
+    hold: Duration,
+    /// Statements that lock what will be read.
+    locks: Mutex<Vec<String>>,
+    held: Mutex<Option<Held>>,
+    /// The moment in which the reading of a table without a key began.
+    begun: Mutex<HashMap<String, String>>,
+    taken: AtomicUsize,
+}
+
+struct Held {
+    /// Ends with the last word on it.
+    _session: Wire,
+    /// What other sessions take it by.
+    id: String,
+    name: String,
+    since: Instant,
+}
+
+impl std::fmt::Debug for Legacy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.endpoint)
+    }
+}
+
+impl Legacy {
+    /// A server, and how long one moment of it may be held. Nothing is connected yet.
+    pub fn new(endpoint: Endpoint, hold: Duration) -> Self {
+        Self {
+            endpoint,
+            hold,
+            locks: Mutex::default(),
+            held: Mutex::default(),
+            begun: Mutex::default(),
+            taken: AtomicUsize::new(0),
+        }
+    }
+
+    /// Database, host, port and role: all that may be shown.
+    pub fn describe(&self) -> String {
+        self.endpoint.describe()
+    }
+
+    /// Names the moment that is held now, taking one if there is none.
+    pub fn moment(&self) -> Result<String, SourceError> {
+        self.join(None).map(|(_, name)| name)
+    }
+
+    /// Moments taken so far.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// The moment in which the reading of a table began, if it has to end in it.
+    pub(super) fn moment_of(&self, table: &str) -> Option<String> {
+        self.begun.lock().ok()?.get(table).cloned()
+    }
+
+    pub(super) fn note_moment(&self, table: &str, moment: &str) {
+        if let Ok(mut begun) = self.begun.lock() {
+            begun.insert(table.to_owned(), moment.to_owned());
+        }
+    }
+
+    /// What has to be locked before a moment is taken; one that is held already is let go.
+    pub(in crate::source) fn will_read(&self, locks: Vec<String>) {
+        if let (Ok(mut known), Ok(mut held)) = (self.locks.lock(), self.held.lock()) {
+            *known = locks;
+            *held = None;
+        }
+    }
+
+    /// A session in no moment at all: for the catalog.
+    pub(super) fn connect(&self) -> Result<Wire, SourceError> {
+        let connected = Wire::connect(&self.endpoint, "millstream source");
+        connected
+            .map_err(|error| self.failed(&format!("cannot connect to {}", self.describe()), error))
+    }
+
+    /// A session in the moment that is held, and its name. `only` refuses any other moment than this one.
+    pub(super) fn join(&self, only: Option<&str>) -> Result<(Wire, String), SourceError> {
+        let broken = || WireError::lost("a thread died while it took a snapshot");
+        let mut held = self.held.lock().map_err(|_| self.failed("snapshot", broken()))?;
+        for _ in 0..3 {
+            if held.as_ref().is_some_and(|held| only.is_none() && held.since.elapsed() > self.hold)
+            {
+                *held = None;
+            }
+            let fresh = held.is_none();
+            if fresh {
+                *held = Some(self.take()?);
+            }
+            let Some(Held { id, name, .. }) = held.as_ref() else { continue };
+            if only.is_some_and(|only| only != name) {
+                break;
+            }
+            let name = name.clone();
+            let mut wire = self.connect()?;
+            let sql = format!(
+                "begin isolation level repeatable read read only; set transaction snapshot '{id}'"
+            );
+            match wire.run(&sql) {
+                Ok(_) => return Ok((wire, name)),
+                // Gone with the session that held it.
+                Err(error) if !fresh && is_gone(&error) => *held = None,
+                Err(error) => return Err(self.failed("taking part in a snapshot", error)),
+            }
+        }
+        let message = "its rows are only told apart by where they lie, and the snapshot in which its \
+                       reading began is gone: empty its target and start over with --fresh, or read it by \
+                       a query with a `key`";
+        Err(self.failed(
+            "",
+            WireError { sqlstate: Some("42704".to_owned()), message: message.to_owned() },
+        ))
+    }
+
+    fn take(&self) -> Result<Held, SourceError> {
+        let mut session = self.connect()?;
+        let failed = |error| self.failed("taking a snapshot", error);
+        let locks = self.locks.lock().map(|locks| locks.clone()).unwrap_or_default();
+        session.run("begin isolation level read committed read only").map_err(failed)?;
+        for lock in locks {
+            session.run(&lock).map_err(failed)?;
+        }
+        let sql = "select pg_export_snapshot(), to_char(clock_timestamp(), 'YYYY-MM-DD HH24:MI:SS.US') \
+                   || ' ' || txid_snapshot_xmin(txid_current_snapshot()) || ':' \
+                   || txid_snapshot_xmax(txid_current_snapshot())";
+        let answer = session.run(sql).map_err(failed)?;
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Ok(Held {
+            id: answer.text(0, 0).to_owned(),
+            name: answer.text(0, 1).to_owned(),
+            since: Instant::now(),
+            _session: session,
+        })
+    }
+
+    pub(super) fn failed(&self, what: &str, error: WireError) -> SourceError {
+        let advice = advice(error.sqlstate.as_deref());
+        SourceError::Server {
+            what: what.to_owned(),
+            message: format!("{}{advice}", error.message),
+            sqlstate: error.sqlstate,
+        }
+    }
+}
+
+fn is_gone(error: &WireError) -> bool {
+    matches!(error.sqlstate.as_deref(), Some("22023" | "42704"))
+}
+
+fn advice(sqlstate: Option<&str>) -> String {
+    let remedy = match sqlstate {
+        None => return String::new(),
+        Some("28P01" | "28000") => "check user and password of [source] postgres, and pg_hba.conf",
+        Some("3D000") => "correct the database's name in [source] postgres",
+        Some("42501") => {
+            "reading takes `connect`, `usage` on the schema and `select` on the tables, and no row \
+             security in between"
+        }
+        Some("55P03") => "something holds the table locked: wait for it to end",
+        Some("42P01" | "42703") => "compare it with the pipeline file",
+        Some(_) => "",
+    };
+    let code = sqlstate.unwrap_or_default();
+    format!(" ({code}){}{remedy}", if remedy.is_empty() { "" } else { "; " })
+}
