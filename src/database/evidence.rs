@@ -145,7 +145,8 @@ async fn zones(client: &Client, report: &mut Report) -> Result<(), PostcheckErro
     };
     let zone = zone.unwrap_or_else(|| "not set: the server's".to_owned());
     seen.push(vec![json!("the database"), json!(zone), json!(hours), json!(result)]);
-    if bounded(client, "select (to_regclass('public.\"Site\"') is not null)::int").await? == Ok(1) {
+    let there = "select to_regclass('public.\"Site\"') is not null";
+    if client.query_one(there, &[]).await.map_err(wrap)?.get(0) {
         let sql = "select s.code, s.timezone, (extract(epoch from z.utc_offset) / 3600)::float8 \
                    from public.\"Site\" s left join pg_timezone_names z on z.name = s.timezone order by 1";
         for row in client.query(sql, &[]).await.map_err(wrap)? {
