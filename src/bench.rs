@@ -160,7 +160,7 @@ impl Bench {
         }
         let ways = [ours, plain, one_liner, loader, ours_indexed, shell_indexed, compressed];
         let mut report = self.report(&ways, &runs, &direct);
-        let from_postgres = self.from_postgres((client, url), server, say).await?;
+        let from_postgres = self.measure_postgres((client, url), server, say).await?;
         from_postgres.tell(self.size.rows, &mut report);
         Ok(report)
     }
