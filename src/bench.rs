@@ -165,7 +165,7 @@ impl Bench {
         let mut report = self.report(&ways, &runs, &direct);
         let staged = states::measure(self, (client, url), server.has_timescale, say).await?;
         states::add(&mut report, self.size.samples, &staged);
-        let from_postgres = self.from_postgres((client, url), server, say).await?;
+        let from_postgres = self.measure_postgres((client, url), server, say).await?;
         from_postgres.tell(self.size.rows, &mut report);
         Ok(report)
     }

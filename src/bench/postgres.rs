@@ -23,7 +23,7 @@ const LEGACY: &str = "create table public.legacy_hist (id bigint primary key, ts
 
 impl Bench {
     /// Makes the old table, and loads it one way after the other.
-    pub(super) async fn from_postgres(
+    pub(super) async fn measure_postgres(
         &self,
         (client, url): (&Client, &str),
         shape: Shape,

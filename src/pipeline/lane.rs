@@ -20,7 +20,7 @@ use crate::sink::snapshot;
 use crate::sink::strategy::Strategy;
 use crate::sink::timescale::TimescaleSink;
 use crate::sink::{Encoded, Sink, SinkError};
-use crate::source::{Range, SourceError};
+use crate::source::{Range, Source, SourceError};
 use crate::{backoff, failpoint};
 
 /// Transactions between worker and writer: one is written while the next is made.
@@ -224,15 +224,10 @@ async fn run_once(
         .await
         .map_err(sink_error)?;
     let range = Range { after: partition.after.clone(), through: partition.through.clone() };
-    // A server may take its time to let one in.
-    let reads = job.clone();
-    let source = tokio::task::spawn_blocking(move || reads.open_source()).await;
-    let source = source.map_err(|_| LaneError::Thread("the reader"))??;
-    let snapshot = source.snapshot().map(|name| Seen {
-        part: (job.stream_id, partition.part),
-        name: name.to_owned(),
-        from: position.clone(),
-    });
+    let source = open_source(job).await?;
+    let part = (job.stream_id, partition.part);
+    let seen = |name: &str| Seen { part, name: name.to_owned(), from: position.clone() };
+    let snapshot = source.snapshot().map(seen);
     let stages = Arc::clone(&shared.progress.stages);
     let reader =
         reader::start(source, range, position, shared.shutdown.clone(), Arc::clone(&stages));
@@ -251,6 +246,13 @@ async fn run_once(
     let read = read.map_err(|_| LaneError::Thread("the worker"))?;
     written.map_err(sink_error)?;
     read
+}
+
+/// A server may take its time to let one in.
+async fn open_source(job: &Job) -> Result<Box<dyn Source>, LaneError> {
+    let job = job.clone();
+    let opened = tokio::task::spawn_blocking(move || job.open_source()).await;
+    Ok(opened.map_err(|_| LaneError::Thread("the reader"))??)
 }
 
 async fn claim(

@@ -5,6 +5,7 @@
 //! read by the place of its rows, which holds within one snapshot alone.
 
 mod catalog;
+mod fields;
 mod login;
 mod snapshot;
 mod statement;
@@ -21,8 +22,9 @@ use super::sqlite::SourceTable;
 use super::{Range, Source, SourceError};
 use crate::batch::{Batch, Position};
 use crate::schema::Selection;
+use fields::Fields;
 use value::{Form, NoCell};
-use wire::{Fields, Wire, WireError};
+use wire::{Wire, WireError};
 
 /// Small enough that a batch stays in the processor's cache between the reader and the worker.
 const BATCH_ROWS: usize = 4_096;

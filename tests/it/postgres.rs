@@ -103,7 +103,7 @@ fn every_type_arrives_bit_for_bit() {
     // GIVEN every type with the ends of its range, and a target of the same shape
     let table = "[[table]]\nfrom = \"every\"\nto = \"every\"\n";
     let moved = Move::new(&format!("{TYPES}{VALUES}"), table);
-    moved.scene.database.run(TYPES);
+    moved.scene.database.run(&TYPES.replace("va varchar[]", "va text[]"));
     // WHEN it is moved
     let checked = moved.check().ends(0);
     assert!(!checked.out.contains("read as text"), "{}", checked.out);
@@ -186,7 +186,7 @@ fn wildcards_queries_and_a_role_that_may_only_select() {
     moved.legacy.is_still(&before, "a reader");
     // A table that it may not see is refused before anything is loaded.
     moved.legacy.run(&format!("revoke select on plant.part from {reader}"));
-    let refused = as_reader(&["check", "pipeline.toml"]).ends(1);
+    let refused = as_reader(&["check", "pipeline.toml"]).ends(2);
     assert!(refused.err.contains("permission denied for table part"), "{}", refused.err);
     moved.legacy.run(&format!("drop owned by {reader}; drop role {reader}"));
 }
@@ -217,7 +217,7 @@ fn a_wall_clock_becomes_an_instant_only_when_its_zone_is_stated() {
         .run("create table shift (id int primary key, at timestamptz not null, kept timestamp)");
     let refused = moved.check().ends(2);
     let said =
-        "pipeline.toml:7:1: table[0].columns.at: public.shift.at is a timestamp without time zone";
+        "pipeline.toml:8:1: table[0].columns.at: public.shift.at is a timestamp without time zone";
     assert!(refused.err.contains(said), "{}", refused.err);
     moved.backfill().ends(2);
     let table = "[[table]]\nfrom = \"shift\"\nto = \"shift\"\n[table.columns]\nat = { zone = \"Europe/Berlin\" }\n";
@@ -359,28 +359,26 @@ fn what_changed_below_between_two_snapshots_is_found_where_it_is_looked_for() {
 #[test]
 fn what_is_wrong_with_a_server_is_one_message_without_the_secret() {
     let moved = Move::new(&readings(1), READING);
-    let says = |url: &str, code: i32, words: &str| {
-        let run = moved.check().env("SOURCE", url).ends(code);
+    let says = |url: &str, words: &str| {
+        let run = moved.check().env("SOURCE", url).ends(2);
         let all = format!("{}{}", run.out, run.err);
         assert!(all.contains(words), "{url}: {all}");
         assert!(!all.contains("hunter2"), "{all}");
     };
-    says("mysql://u:hunter2@h/d", 2, "pipeline.toml:3:12: source.postgres: this is no URL");
+    says("mysql://u:hunter2@h/d", "pipeline.toml:3:12: source.postgres: this is no URL");
     says(
         "postgres://u:hunter2@localhost:port/d",
-        2,
         "pipeline.toml:3:12: source.postgres: no connection string",
     );
-    says("postgres://u:hunter2@127.0.0.1:1/d", 1, "cannot connect to d at 127.0.0.1:1 as u");
+    says("postgres://u:hunter2@127.0.0.1:1/d", "cannot connect to d at 127.0.0.1:1 as u");
     says(
         "postgres://u:hunter2@no-such-host.invalid/d",
-        1,
         "cannot connect to d at no-such-host.invalid:5432",
     );
     let (server, _) = moved.legacy.url.rsplit_once('/').unwrap();
-    says(&format!("{server}/nowhere"), 1, "(3D000); correct the database's name");
+    says(&format!("{server}/nowhere"), "(3D000); correct the database's name");
     let tls = format!("{}?sslmode=verify-full", moved.legacy.url);
-    says(&tls, 1, "the server does not offer TLS");
+    says(&tls, "the server does not offer TLS");
     let guarded = Server::new();
     let database = Database::on(&guarded.url());
     database
@@ -392,8 +390,8 @@ fn what_is_wrong_with_a_server_is_one_message_without_the_secret() {
         let run = moved.check().env("SOURCE", &wrong).run();
         run.err.contains("28P01").then_some(())
     });
-    says(&wrong, 1, "password authentication failed for user \"clerk\"");
-    says(&format!("postgres://clerk@{place}"), 1, "asks for a password");
+    says(&wrong, "password authentication failed for user \"clerk\"");
+    says(&format!("postgres://clerk@{place}"), "asks for a password");
     database.run("grant select on reading to clerk");
     moved.check().env("SOURCE", &format!("postgres://clerk:right@{place}")).ends(0);
 }

@@ -138,7 +138,8 @@ impl Tables {
 
     fn unknown(&self, name: &str) -> CountError {
         let names: Vec<String> = self.relations.iter().map(|r| r.name.to_string()).collect();
-        let near = crate::config::nearest(name, names.iter().map(String::as_str));
+        let full = TableName::parse(name).map_or(name.to_owned(), |name| name.to_string());
+        let near = crate::config::nearest(&full, names.iter().map(String::as_str));
         let hint = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("it has {}", names.join(", ")),

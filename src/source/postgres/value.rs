@@ -189,16 +189,7 @@ fn cell<'a>(form: Form, bytes: &'a [u8], scratch: &'a mut String) -> Option<Valu
             let number = u16::from_be_bytes(number.try_into().ok()?);
             ValueRef::Integer(i64::from(u32::from_be_bytes(*block)) << 16 | i64::from(number))
         }
-        Form::Timestamptz => {
-            let us = i64::from_be_bytes(bytes.try_into().ok()?);
-            match endless(us, i64::MIN, i64::MAX) {
-                Some(word) => ValueRef::Text(word),
-                None => match us.checked_add(PG_EPOCH_US) {
-                    Some(us) => ValueRef::Integer(us),
-                    None => ValueRef::Text(wide(scratch, us, 1)?),
-                },
-            }
-        }
+        Form::Timestamptz => instant(i64::from_be_bytes(bytes.try_into().ok()?), scratch)?,
         Form::Timestamp => {
             let us = i64::from_be_bytes(bytes.try_into().ok()?);
             return local(us, endless(us, i64::MIN, i64::MAX), 1, scratch);
@@ -232,6 +223,15 @@ fn cell<'a>(form: Form, bytes: &'a [u8], scratch: &'a mut String) -> Option<Valu
             array(bytes, scratch)?;
             ValueRef::Text(scratch.as_bytes())
         }
+    })
+}
+
+/// An instant; one that 64 bits do not hold as microseconds since 1970 is digits.
+fn instant(us: i64, scratch: &mut String) -> Option<ValueRef<'_>> {
+    Some(match (endless(us, i64::MIN, i64::MAX), us.checked_add(PG_EPOCH_US)) {
+        (Some(word), _) => ValueRef::Text(word),
+        (None, Some(us)) => ValueRef::Integer(us),
+        (None, None) => ValueRef::Text(wide(scratch, us, 1)?),
     })
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 
+use super::fields::Fields;
 use crate::endpoint::{Endpoint, Host};
 
 /// Room for some hundred tuples; a longer message makes it grow.
@@ -63,6 +64,9 @@ impl Answer {
         self.rows.get(row).and_then(|row| row.get(column)?.as_deref()).unwrap_or_default()
     }
 }
+
+/// Takes a tuple, and says whether it wants another.
+pub(super) type Each<'a> = dyn FnMut(&[u8]) -> Result<ControlFlow<()>, WireError> + 'a;
 
 enum Line {
     Tcp(TcpStream),
@@ -292,7 +296,7 @@ impl Wire {
     pub(super) fn copy_out(
         &mut self,
         sql: &str,
-        each: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>, WireError>,
+        each: &mut Each<'_>,
     ) -> Result<Option<u64>, WireError> {
         self.send(|out| frontend::query(sql, out))?;
         let (mut first, mut failed, mut sent) = (true, None, 0);
@@ -370,33 +374,4 @@ fn row(body: &[u8]) -> Option<Vec<Option<String>>> {
         values.push(field?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()));
     }
     Some(values)
-}
-
-/// The fields of a tuple: `None` at one that is cut short, `Some(None)` for NULL. Rows of a query and
-/// tuples of COPY are alike in that.
-pub(super) struct Fields<'a> {
-    rest: &'a [u8],
-    left: u16,
-}
-
-impl<'a> Fields<'a> {
-    pub(super) fn of(tuple: &'a [u8]) -> Option<Self> {
-        let (count, rest) = tuple.split_first_chunk::<2>()?;
-        Some(Self { rest, left: u16::from_be_bytes(*count) })
-    }
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = Option<Option<&'a [u8]>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        let Some((length, rest)) = self.rest.split_first_chunk::<4>() else { return Some(None) };
-        self.rest = rest;
-        let length = i32::from_be_bytes(*length);
-        let Ok(length) = usize::try_from(length) else { return Some(Some(None)) };
-        let Some((field, rest)) = rest.split_at_checked(length) else { return Some(None) };
-        self.rest = rest;
-        Some(Some(Some(field)))
-    }
 }
