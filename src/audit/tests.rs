@@ -66,7 +66,7 @@ fn truth(written: &Written) -> Vec<(String, Vec<Segment>)> {
 fn ten_orders_files_are_understood() {
     for seed in 0..10 {
         let folder = tempfile::tempdir().unwrap();
-        let plan = orders::OrdersPlan { years: 1, seed };
+        let plan = orders::OrdersPlan { years: 1, seed, handover_counts: false };
         let path = folder.path().join("production.db");
         let written = orders::write_orders(&path, &plan, &mut |_| {}).unwrap();
         let audit = audit(&path, Some("Africa/Johannesburg"));

@@ -6,11 +6,16 @@
 //! no clock is read, no float function that a platform may round its own way is called, and the
 //! random numbers are ours. Names are put together from small lists; nobody real is in here.
 //!
-//! A file appears under its name when it is whole, or not at all. The writers block.
+//! A file appears under its name when it is whole, or not at all; a database gets all tables of a
+//! system in one transaction. The writers block.
 
+pub mod database;
+pub mod legacy17;
+pub mod ms5;
 pub mod orders;
 pub mod plant;
 mod rng;
+pub mod simple7;
 pub mod telemetry;
 
 use std::fs;
@@ -73,6 +78,30 @@ pub enum GenerateError {
     File {
         /// The file or folder.
         path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A database is filled only where none of the system's tables is.
+    #[error("the table {table} exists: name an empty database, or drop what is there")]
+    Taken {
+        /// The table in the way.
+        table: String,
+    },
+    /// PostgreSQL.
+    #[error("cannot write {what}")]
+    Postgres {
+        /// The table or the step.
+        what: String,
+        /// The cause.
+        #[source]
+        source: Box<postgres::Error>,
+    },
+    /// The connection, in the middle of a table.
+    #[error("cannot write {table}")]
+    Stream {
+        /// The table.
+        table: String,
         /// The cause.
         #[source]
         source: io::Error,

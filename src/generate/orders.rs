@@ -6,6 +6,7 @@
 //! whoever copies the file alone loses them, and sees orders as they were a day ago.
 
 mod book;
+mod handover;
 mod reports;
 mod schema;
 mod site;
@@ -22,6 +23,7 @@ use rusqlite::{Connection, params_from_iter};
 use super::plant::{HOUR, NOW, Plant};
 use super::{Draft, GenerateError, Rng, Written, sqlite};
 use book::Book;
+use handover::Floor;
 
 /// What to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,9 @@ pub struct OrdersPlan {
     pub years: u32,
     /// Where it all comes from.
     pub seed: u64,
+    /// Orders are counted at each change of shift and at their end, with scrap and rework in pieces.
+    /// Otherwise people count when they think of it, and scrap is kilograms.
+    pub handover_counts: bool,
 }
 
 /// Longer and a table would no longer be a small matter to hold in memory.
@@ -105,7 +110,8 @@ pub fn write_orders(
     let mut notes = book.frames.notes();
     notes.push("zone +02:00 Africa/Johannesburg".to_owned());
     notes.push(format!("free_text production_stops.reason ids 1-{}", book.last_free_text));
-    write_all(&mut pen, &book, &mut notes)?;
+    let floor = if plan.handover_counts { Some(Floor::new(&book)?) } else { None };
+    write_all(&mut pen, &book, floor.as_ref(), &mut notes)?;
     let Pen { db, rows, progress } = pen;
     progress(rows);
     let tables = counts(&db).map_err(sqlite("the counts"))?;
@@ -185,17 +191,40 @@ const SHEETS: [fn(&Book<'_>) -> Sheet; 15] = [
     staff::crew_assignments,
 ];
 
+/// What is true of the file that a plan makes, for each machine and shift.
+pub fn truth_of(plan: &OrdersPlan) -> Result<serde_json::Value, GenerateError> {
+    let plant = Plant::new(plan.seed, plan.years);
+    let book = Book::new(&plant);
+    Ok(Floor::new(&book)?.truth(&book, plan.seed))
+}
+
+fn sheets(book: &Book<'_>, floor: Option<&Floor>) -> Vec<Sheet> {
+    let Some(floor) = floor else {
+        return SHEETS.into_iter().map(|sheet| sheet(book)).collect();
+    };
+    let mut sheets = Vec::new();
+    for sheet in SHEETS.into_iter().map(|sheet| sheet(book)) {
+        match sheet.table {
+            "production_waste" => sheets.extend(floor.sheets(book, sheet)),
+            "quantity_updates" => {}
+            _ => sheets.push(sheet),
+        }
+    }
+    sheets
+}
+
 /// Everything up to the cutoff into the file, the rest into the log.
 fn write_all(
     pen: &mut Pen<'_>,
     book: &Book<'_>,
+    floor: Option<&Floor>,
     notes: &mut Vec<String>,
 ) -> Result<(), GenerateError> {
     let (reports, misdated) = reports::shift_reports(book);
     notes.push(format!("next_night shift_reports.shift_date rows {misdated}"));
     let mut newest = Vec::new();
     pen.run("begin")?;
-    for sheet in SHEETS.into_iter().map(|sheet| sheet(book)).chain([reports]) {
+    for sheet in sheets(book, floor).into_iter().chain([reports]) {
         let Sheet { table, rows, sequence } = sheet;
         let old = rows.iter().filter(|row| row.born < book.cutoff);
         pen.write(table, old.map(|row| row.before.as_ref().unwrap_or(&row.now)))?;

@@ -5,7 +5,11 @@
 //! and the orders of one seed tell of the same days. The plant grows from its founding to `NOW`:
 //! machines are commissioned, people hired, pauses between orders get shorter.
 
+pub mod calendar;
+pub mod history;
 mod lists;
+pub mod truth;
+pub mod units;
 
 use super::Rng;
 pub use lists::REASONS;

@@ -24,7 +24,7 @@ impl Drop for Folder {
 }
 
 fn make(folder: &Folder, name: &str, years: u32, seed: u64) -> (Written, Connection) {
-    let plan = OrdersPlan { years, seed };
+    let plan = OrdersPlan { years, seed, handover_counts: false };
     let written = write_orders(&folder.0.join(name), &plan, &mut |_| {}).unwrap();
     let db = Connection::open(&written.path).unwrap();
     (written, db)
@@ -100,7 +100,7 @@ impl Truth {
 #[test]
 fn the_same_seed_gives_the_same_rows_and_another_does_not() {
     let folder = Folder::new("orders-same");
-    let plan = OrdersPlan { years: 1, seed: 3 };
+    let plan = OrdersPlan { years: 1, seed: 3, handover_counts: false };
     let [first, second] = ["a.db", "b.db"]
         .map(|name| write_orders(&folder.0.join(name), &plan, &mut |_| {}).unwrap());
     assert_eq!((&first.notes, &first.tables), (&second.notes, &second.tables));
@@ -350,7 +350,9 @@ fn ids_rise_with_the_instants_at_which_they_were_given() {
 fn what_cannot_be_made_is_refused() {
     let folder = Folder::new("orders-refused");
     let path = folder.0.join("o.db");
-    let make = |path: &Path, years| write_orders(path, &OrdersPlan { years, seed: 1 }, &mut |_| {});
+    let make = |path: &Path, years| {
+        write_orders(path, &OrdersPlan { years, seed: 1, handover_counts: false }, &mut |_| {})
+    };
     for years in [0, 21, u32::MAX] {
         let refused = make(&path, years).unwrap_err().to_string();
         assert_eq!(refused, format!("years is {years}: from 1 to 20"));
