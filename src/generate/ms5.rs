@@ -62,6 +62,10 @@ pub fn write_ms5(
         line.bool(person.left.is_none_or(|left| left > span.to))
     });
     pen.copy("g_person", "nth, name, family, employee, hired, present", people)?;
+    pen.run(
+        "what is carried over",
+        "create index on g_minute (code, at); analyze g_span, g_unit, g_spell, g_minute",
+    )?;
     pen.run("the masters", include_str!("ms5/masters.sql"))?;
     pen.run("the history", include_str!("ms5/history.sql"))?;
     pen.run("the office", include_str!("ms5/office.sql"))?;

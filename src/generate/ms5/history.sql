@@ -15,9 +15,9 @@ select d.id, t.ts,
             then 'Day' else 'Night' end end,
     case d.metric_key when 'active_alarms' then case when s.faulty then '["Belt \"2\"", null]'::jsonb else '[]' end end
 from g_span g
-cross join lateral generate_series(g.watched, g.last - interval '1 second', interval '1 second') t (ts)
 cross join g_unit u
-join g_spell s on s.code = u.code and s.starts <= t.ts and s.ends > t.ts
+join g_spell s on s.code = u.code and s.ends > g.watched
+cross join lateral generate_series(greatest(s.starts, g.watched), s.ends - interval '1 second', interval '1 second') t (ts)
 join g_minute m on m.code = u.code and m.at = date_trunc('minute', t.ts)
 join metric_def d on d.equipment_code = u.code and d.enabled
 -- What is not known is not stored.

@@ -284,3 +284,6 @@ impl Pen<'_> {
         self.push(change, stop.end, Doing::Stopped(second), Noted::Right);
     }
 }
+
+#[cfg(test)]
+mod tests;

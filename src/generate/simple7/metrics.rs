@@ -22,7 +22,7 @@ pub(super) fn write(
     histories: &[(History, Calendar)],
 ) -> Result<Vec<String>, GenerateError> {
     let columns = r#"timestamp, "equipmentId", "metricType", value, unit, quality"#;
-    let (mut resets, mut rollovers, mut noise) = (0, 0, 0);
+    let (mut resets, mut rollovers, mut noise) = (0, 0, 0_usize);
     for (history, _) in histories {
         let unit = id("Equipment", history.unit.code);
         let mut rows = states(history, &unit);
@@ -86,7 +86,7 @@ fn states(history: &History, unit: &str) -> Vec<Line> {
 }
 
 /// Readings that show nothing, in the pause before an order: someone set the counters to zero.
-fn set_to_zero(history: &History) -> Vec<i64> {
+pub(super) fn set_to_zero(history: &History) -> Vec<i64> {
     let mut found: Vec<i64> = Vec::new();
     for pair in history.works.windows(2) {
         let start = pair[1].life.start;
@@ -109,10 +109,9 @@ fn raw(pieces: Pieces) -> [i64; 4] {
     [pieces.made(), pieces.good, pieces.scrap, pieces.rework]
 }
 
-/// How often the total rolled over.
-fn counters(rows: &mut Vec<Line>, history: &History, unit: &str, zeroes: &[i64]) -> i64 {
-    let mut rollovers = 0;
-    let mut last = 0;
+/// When the counters were read, and what they showed.
+pub(super) fn readings(history: &History, zeroes: &[i64]) -> Vec<(i64, [i64; 4])> {
+    let mut found = Vec::new();
     for nth in (history.from / READ)..=((history.to - 1) / READ) {
         let at = nth * READ;
         if history.spell(at).is_some_and(|it| it.doing == Doing::Unseen && at > it.start) {
@@ -122,14 +121,26 @@ fn counters(rows: &mut Vec<Line>, history: &History, unit: &str, zeroes: &[i64])
         let since = zero.copied().unwrap_or(history.from);
         let offset = if zero.is_some() { 0 } else { BEFORE };
         let counts = raw(history.pieces(at).since(history.pieces(since)));
-        let turn = (counts[0] + offset) / MODULUS;
-        rollovers += i64::from(turn > last);
-        last = turn;
+        found.push((at, counts.map(|count| (count + offset) % MODULUS)));
+    }
+    found
+}
+
+/// How often the total rolled over.
+pub(super) fn counters(
+    rows: &mut Vec<Line>,
+    history: &History,
+    unit: &str,
+    zeroes: &[i64],
+) -> usize {
+    let readings = readings(history, zeroes);
+    for (at, counts) in &readings {
         for (kind, count) in COUNTERS.into_iter().zip(counts) {
-            rows.push(metric(at, unit, kind, (count + offset) % MODULUS, GOOD));
+            rows.push(metric(*at, unit, kind, *count, GOOD));
         }
     }
-    rollovers
+    let drops = readings.windows(2).filter(|pair| pair[1].1[0] < pair[0].1[0]);
+    drops.count() - zeroes.len()
 }
 
 /// Readings that no one should trust, between the others.
