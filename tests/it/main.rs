@@ -16,6 +16,7 @@ mod dead_letters;
 mod direct;
 mod errors;
 mod exactly_once;
+mod generate;
 mod iso22400;
 mod migrate;
 mod ms5;

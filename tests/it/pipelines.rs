@@ -16,6 +16,9 @@ fn every_example_has_a_test_here() {
     let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
     names.sort();
+    // The three into iso22400 have theirs in `roads`.
+    let roads = ["legacy17.toml", "orders-iso22400.toml", "simple7.toml"];
+    names.retain(|name| !roads.contains(&name.as_str()));
     assert_eq!(names, ["orders.toml", "telemetry.toml"]);
 }
 

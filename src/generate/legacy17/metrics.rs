@@ -2,7 +2,7 @@
 
 use super::super::database::{Line, Pen, Span};
 use super::super::plant::calendar::Calendar;
-use super::super::plant::history::{Doing, History, Pieces};
+use super::super::plant::history::{Doing, History, Noted, Pieces, Spell};
 use super::super::plant::truth::{Correction, Record};
 use super::super::plant::{DAY, HOUR};
 use super::schema::DEFECTS;
@@ -62,10 +62,16 @@ fn speed(history: &History, at: i64) -> i64 {
     let wave = (at / 60 * 7919).rem_euclid(61) - 30;
     match spell.doing {
         Doing::Producing | Doing::Unseen => history.unit.rate * (880 + wave),
-        // Someone jogs it: no production, and a sample above zero all the same.
-        Doing::Stopped(_) if at > spell.start && at / 60 % 23 == 5 => 1_500,
+        // Someone jogs it: no production, and a sample above zero all the same. Not where nobody noted
+        // the end: there such a sample is all that tells that the stop is over.
+        Doing::Stopped(_) if jogs(history, spell, at) => 1_500,
         _ => 0,
     }
+}
+
+fn jogs(history: &History, spell: &Spell, at: i64) -> bool {
+    let ended = spell.noted != Noted::Never && spell.end < history.to;
+    ended && at > spell.start && at / 60 % 23 == 5
 }
 
 /// A slot of production: where, what it counts, of which order.

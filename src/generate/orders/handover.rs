@@ -135,6 +135,13 @@ fn flaws(book: &Book<'_>, machine: usize) -> Vec<(i64, i64, &'static str)> {
             flaws.push((at, next, "abandoned order"));
         }
     }
+    // Nothing is known after the last change that was written down.
+    let changes = here.iter().flat_map(|(_, order)| {
+        let stops = order.life.stops.iter().flat_map(|stop| [stop.start, stop.end]);
+        stops.chain([order.life.start, order.life.complete])
+    });
+    let last = changes.filter(|at| *at <= NOW).max().unwrap_or(NOW);
+    flaws.push((last, i64::MAX, "after the last record"));
     for id in book.frames.broken.keys() {
         let broken = book.stops.iter().find(|stop| stop.id == *id);
         let broken = broken.filter(|stop| book.orders[stop.order].life.machine == machine);
