@@ -72,9 +72,12 @@ impl Road {
             join public."Shift" s on s.id = i."shiftId""#;
         let rows = self.scene.database.rows(sql);
         let number = |text: &String| -> i64 {
-            let value: f64 = text.parse().unwrap();
-            assert!(value.fract() == 0.0, "{text} is no whole number of seconds or pieces");
-            value as i64
+            let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
+            assert!(
+                rest.chars().all(|c| c == '0'),
+                "{text} is no whole number of seconds or pieces"
+            );
+            whole.parse().unwrap()
         };
         let one = |row: Vec<String>| {
             let amounts = row[4..16].iter().map(number).collect();
@@ -115,7 +118,9 @@ impl Road {
             };
             let expected = Computed::of(truth);
             if !found.equals(&expected) {
-                wrong.push(format!("{code} {start}:\n  computed {found:?}\n  truth    {expected:?}"));
+                wrong.push(format!(
+                    "{code} {start}:\n  computed {found:?}\n  truth    {expected:?}"
+                ));
             }
         }
         let shown: Vec<&String> = wrong.iter().take(5).collect();
@@ -143,9 +148,9 @@ impl Computed {
         let amounts: Vec<i64> = AMOUNTS.iter().map(|key| truth[key].as_i64().unwrap()).collect();
         let mut ideal = Some(0.0);
         for part in truth["ideal"].as_array().unwrap() {
-            let pri = part["pri"].as_array().map(|pri| {
-                pri[0].as_f64().unwrap() / pri[1].as_f64().unwrap()
-            });
+            let pri = part["pri"]
+                .as_array()
+                .map(|pri| pri[0].as_f64().unwrap() / pri[1].as_f64().unwrap());
             let seconds = pri.map(|pri| pri * part["good"].as_f64().unwrap());
             ideal = ideal.zip(seconds).map(|(sum, seconds)| sum + seconds);
         }

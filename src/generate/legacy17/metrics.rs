@@ -120,10 +120,9 @@ fn write_production(
             let middle = slot.start + SLOT / 2;
             // Some standing still is written down as a row of nothing.
             let idle = slot.pieces == Pieces::default();
-            if idle && slot.start / SLOT % 6 != 0 {
-                continue;
+            if !idle || slot.start / SLOT % 6 == 0 {
+                lines.push(row(history, middle, slot.work, slot.pieces, SLOT));
             }
-            lines.push(row(history, middle, slot.work, slot.pieces, SLOT));
             let corrections = record.corrections.iter().filter(|it| it.work == slot.work);
             for Correction { work, pieces, .. } in corrections.filter(|it| it.at == middle) {
                 let taken = Pieces { good: -pieces, scrap: *pieces, rework: 0 };
