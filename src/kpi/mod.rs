@@ -3,4 +3,17 @@
 //! Pure: no I/O, no clock, nothing random. Times are `i64` microseconds since 2000-01-01 UTC, windows are
 //! half-open, sums are exact, and a rate is divided last.
 
+pub mod aggregate;
+pub mod calendar;
+pub mod counter;
+pub mod elements;
+pub mod flag;
+pub mod indicators;
+pub mod losses;
+mod overlap;
+pub mod policy;
+pub mod quantities;
+pub mod rational;
+pub mod reliability;
 pub mod state;
+pub mod window;

@@ -3,6 +3,8 @@
 //!
 //! The list is data. A pipeline file maps words that are not in it; nothing is guessed from a word.
 
+use super::elements::Element;
+
 /// A canonical state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum State {
@@ -190,6 +192,23 @@ impl State {
     /// Of two that begin at one instant the greater one holds.
     pub fn severity(self) -> u8 {
         self.entry().severity
+    }
+
+    /// What time in a state counts for, before breaks; none is a word that is in no list, or a hole.
+    /// `in_order`: whether an order runs, none where orders are not recorded. Without orders a machine
+    /// that is down is delayed, and one that idles is not.
+    pub fn element(state: Option<Self>, in_order: Option<bool>) -> Element {
+        let delayed = |delayed: bool| if delayed { Element::Adet } else { Element::Adot };
+        match state {
+            Some(Self::Producing | Self::RunningSlow) => Element::Apt,
+            Some(Self::Setup | Self::Changeover) => Element::Aust,
+            Some(Self::Starved | Self::Blocked | Self::Microstop) => Element::Adet,
+            Some(Self::Down) => delayed(in_order.unwrap_or(true)),
+            Some(Self::Idle) => delayed(in_order.unwrap_or(false)),
+            Some(Self::PlannedStop | Self::Break | Self::PlannedMaintenance) => Element::Planned,
+            Some(Self::NotScheduled) => Element::Outside,
+            Some(Self::Unknown) | None => Element::Unknown,
+        }
     }
 
     /// It makes parts.
