@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table as Grid, presets};
 use serde_json::{Map, Value, json};
 
+use super::chart::{self, Chart};
+
 /// Everything that a command has to tell.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
@@ -19,6 +21,8 @@ pub struct Report {
     pub tables: Vec<Table>,
     /// Curves.
     pub plots: Vec<Plot>,
+    /// Bars and trends.
+    pub charts: Vec<Chart>,
     /// Sentences.
     pub notes: Vec<String>,
 }
@@ -113,6 +117,10 @@ impl Report {
             }
             line(&grid(table).to_string());
         }
+        for chart in &self.charts {
+            line("");
+            line(&chart.text());
+        }
         if !self.facts.is_empty() {
             line("");
         }
@@ -142,6 +150,9 @@ impl Report {
             });
             root.insert(key(&table.title), Value::Array(rows.collect()));
         }
+        for chart in &self.charts {
+            root.insert(key(chart.title()), chart.json());
+        }
         root.insert("notes".to_owned(), json!(self.notes));
         Value::Object(root)
     }
@@ -165,6 +176,7 @@ impl Report {
         for note in &self.notes {
             let _infallible = writeln!(body, "<p>{}</p>", escape(note));
         }
+        self.charts.iter().for_each(|chart| body.push_str(&chart.html()));
         self.tables
             .iter()
             .filter(|table| !table.rows.is_empty())
@@ -173,8 +185,9 @@ impl Report {
         format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width\"><title>{}</title>\
-             <style>{STYLE}</style></head>\n<body>\n{body}</body></html>\n",
-            escape(&self.title)
+             <style>{STYLE}{}</style></head>\n<body>\n{body}</body></html>\n",
+            escape(&self.title),
+            chart::STYLE
         )
     }
 }
@@ -271,7 +284,7 @@ fn html_table(table: &Table) -> String {
     out
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
