@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod calendar;
+pub mod case;
 pub mod counter;
 pub mod elements;
 pub mod flag;
