@@ -105,10 +105,8 @@ pub fn instances(
     let mut date = Some(from);
     while let Some(day) = date.filter(|day| *day <= to) {
         if starts_on(pattern, day) {
-            let instance = instance(pattern, &zone, day).ok_or_else(|| CalendarError::Range {
-                code: pattern.code.clone(),
-                date: day,
-            })?;
+            let instance = instance(pattern, &zone, day)
+                .ok_or_else(|| CalendarError::Range { code: pattern.code.clone(), date: day })?;
             found.extend((!instance.window.is_empty()).then_some(instance));
         }
         date = day.tomorrow().ok();
@@ -162,7 +160,8 @@ pub fn snapped(zone: &TimeZone, clock: DateTime) -> Option<i64> {
         return pushed(zone, clock);
     };
     // Read with the offset before the jump, the clock's face lies at the jump or less than its length behind.
-    let behind = before.to_timestamp(clock).ok()?.checked_add(SignedDuration::from_micros(1)).ok()?;
+    let behind =
+        before.to_timestamp(clock).ok()?.checked_add(SignedDuration::from_micros(1)).ok()?;
     let jump = zone.preceding(behind).next()?;
     Some(jump.timestamp().as_microsecond() - EPOCH_US)
 }

@@ -13,6 +13,8 @@ pub mod indicators;
 pub mod losses;
 mod overlap;
 pub mod policy;
+#[cfg(test)]
+mod properties;
 pub mod quantities;
 pub mod rational;
 pub mod reliability;

@@ -123,7 +123,8 @@ fn conflicts(row: &StateRow) -> bool {
 fn layered(case: &Case<'_>, spans: &[Span], flags: &mut Flags) -> Vec<Segment> {
     let mut ends: Vec<i64> = spans.iter().map(|span| span.window.end).collect();
     ends.sort_unstable();
-    let mut edges: Vec<i64> = ends.iter().copied().chain(spans.iter().map(|s| s.window.start)).collect();
+    let mut edges: Vec<i64> =
+        ends.iter().copied().chain(spans.iter().map(|s| s.window.start)).collect();
     edges.sort_unstable();
     edges.dedup();
     let mut segments: Vec<Segment> = Vec::with_capacity(edges.len());

@@ -81,7 +81,9 @@ impl Rational {
         let power = 1_i128.checked_shl(exponent.unsigned_abs()).filter(|power| *power > 0);
         let power = power.ok_or(NumberError::Overflow)?;
         match exponent {
-            0.. => Ok(Self { num: signed.checked_mul(power).ok_or(NumberError::Overflow)?, den: 1 }),
+            0.. => {
+                Ok(Self { num: signed.checked_mul(power).ok_or(NumberError::Overflow)?, den: 1 })
+            }
             _ => Ok(Self { num: signed, den: power }),
         }
     }
@@ -251,7 +253,10 @@ fn decimal(text: &str) -> Exact {
             return Err(NumberError::Malformed);
         }
         let digit = i128::from(byte - b'0');
-        num = num.checked_mul(10).and_then(|num| num.checked_add(digit)).ok_or(NumberError::Overflow)?;
+        num = num
+            .checked_mul(10)
+            .and_then(|num| num.checked_add(digit))
+            .ok_or(NumberError::Overflow)?;
     }
     let places = i32::try_from(fraction.len()).map_err(|_| NumberError::Overflow)?;
     let scale = exponent.checked_sub(places).ok_or(NumberError::Overflow)?;
@@ -264,7 +269,9 @@ fn decimal(text: &str) -> Exact {
     let power = 10_i128.checked_pow(scale.unsigned_abs()).ok_or(NumberError::Overflow)?;
     let num = if negative { -num } else { num };
     match scale {
-        0.. => num.checked_mul(power).map(|num| Rational { num, den: 1 }).ok_or(NumberError::Overflow),
+        0.. => {
+            num.checked_mul(power).map(|num| Rational { num, den: 1 }).ok_or(NumberError::Overflow)
+        }
         _ => Rational::new(num, power),
     }
 }

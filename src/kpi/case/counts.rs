@@ -73,7 +73,8 @@ impl Counts {
         counts.modulus = fields.read("modulus", Field::whole)?;
         counts.max_delta = fields.read("max_delta", Field::whole)?;
         let cumulative = counts.cumulative;
-        counts.rows = fields.list("rows", |row| self::row(row, cumulative, &pri))?.unwrap_or_default();
+        counts.rows =
+            fields.list("rows", |row| self::row(row, cumulative, &pri))?.unwrap_or_default();
         // A reading that comes twice, or late, is no fall of the counter.
         counts.rows.sort();
         Ok(counts)
@@ -94,12 +95,14 @@ impl Counts {
         let mut found = Vec::with_capacity(self.rows.len());
         for row in &self.rows {
             let mut grown = row.clone();
-            let columns =
-                [&mut grown.good, &mut grown.scrap, &mut grown.rework, &mut grown.total];
+            let columns = [&mut grown.good, &mut grown.scrap, &mut grown.rework, &mut grown.total];
             for (counter, column) in counters.iter_mut().zip(columns) {
                 let Some(reading) = *column else { continue };
                 let (delta, share) = counter.read(self, row.at, reading, (window, boundary))?;
-                flags.raise(Flag::CounterReset, share.is_positive() && matches!(delta, Delta::Reset(_)));
+                flags.raise(
+                    Flag::CounterReset,
+                    share.is_positive() && matches!(delta, Delta::Reset(_)),
+                );
                 let over = matches!(delta, Delta::Rollover(_));
                 flags.raise(Flag::CounterRollover, share.is_positive() && over);
                 *column = Some(share.times(Rational::from(delta.pieces()))?);
@@ -159,8 +162,7 @@ impl Counter {
 }
 
 fn row(field: &Field<'_>, cumulative: bool, pri: &Pri) -> Result<Row, CaseError> {
-    let row: Fields<'_> =
-        field.object(&["ts", "good", "scrap", "rework", "total", "product"])?;
+    let row: Fields<'_> = field.object(&["ts", "good", "scrap", "rework", "total", "product"])?;
     let number = |key: &str| {
         row.read(key, |field| match cumulative {
             true => field.whole().map(Rational::from),

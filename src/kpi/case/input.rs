@@ -112,7 +112,9 @@ fn shift(root: &Fields<'_>, as_of: Option<i64>) -> Result<(Window, bool), CaseEr
         let missing = || root.need("shift").err();
         return match (local, missing()) {
             (Some(window), _) => Ok((window, false)),
-            (None, error) => Err(error.unwrap_or_else(|| Field::root(&Value::Null).error("missing"))),
+            (None, error) => {
+                Err(error.unwrap_or_else(|| Field::root(&Value::Null).error("missing")))
+            }
         };
     };
     let shift = field.object(&["start", "end"])?;
@@ -160,7 +162,9 @@ fn clock(field: &Field<'_>) -> Result<DateTime, CaseError> {
         time.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'))
     });
     text.parse().ok().filter(|_| bare).ok_or_else(|| {
-        field.error(format!("{text:?} is no wall clock; write 2024-08-01T06:00:00, without an offset"))
+        field.error(format!(
+            "{text:?} is no wall clock; write 2024-08-01T06:00:00, without an offset"
+        ))
     })
 }
 
@@ -209,7 +213,8 @@ fn fpy(field: &Field<'_>) -> Result<(Rational, Rational), CaseError> {
 
 fn policy(field: &Field<'_>) -> Result<Policy, CaseError> {
     let policy = field.object(&POLICIES)?;
-    let overlap = [("latest_start_wins", Overlap::LatestStartWins), ("severity", Overlap::Severity)];
+    let overlap =
+        [("latest_start_wins", Overlap::LatestStartWins), ("severity", Overlap::Severity)];
     let breaks = [("actual_wins", Breaks::ActualWins), ("calendar_wins", Breaks::CalendarWins)];
     let boundary =
         [("attribute_to_end", Boundary::AttributeToEnd), ("interpolate", Boundary::Interpolate)];

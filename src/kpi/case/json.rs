@@ -62,9 +62,8 @@ impl<'a> Field<'a> {
     pub(super) fn named(&self) -> Option<Vec<(String, Self)>> {
         let map = self.value.as_object()?;
         let fields = Fields { map, path: self.path.clone() };
-        let found = map.iter().map(|(key, value)| {
-            (key.clone(), Self { value, path: fields.place(key) })
-        });
+        let found =
+            map.iter().map(|(key, value)| (key.clone(), Self { value, path: fields.place(key) }));
         Some(found.collect())
     }
 
@@ -121,7 +120,9 @@ impl<'a> Field<'a> {
     pub(super) fn instant(&self) -> Result<i64, CaseError> {
         let text = self.text()?;
         let instant: jiff::Timestamp = text.parse().map_err(|_| {
-            self.error(format!("{text:?} is no instant; write 2024-08-01T06:00:00Z, with Z or an offset"))
+            self.error(format!(
+                "{text:?} is no instant; write 2024-08-01T06:00:00Z, with Z or an offset"
+            ))
         })?;
         if instant.subsec_nanosecond() % 1_000 != 0 {
             return Err(self.error(format!("{text:?} is finer than a microsecond")));

@@ -107,9 +107,7 @@ impl Outcome {
     pub fn json(&self) -> Value {
         let elements: Map<String, Value> =
             self.named_elements().map(|(name, value)| (name.to_owned(), number(value))).collect();
-        let kpi = |rate: Rational| {
-            json!({ "fraction": rate.to_string(), "value": rate.rounded(KPI_PLACES) })
-        };
+        let kpi = |rate: Rational| json!({ "fraction": rate.to_string(), "value": rate.rounded(KPI_PLACES) });
         let kpis: Map<String, Value> = self
             .named_kpis()
             .map(|(name, rate)| (name.to_owned(), rate.map_or(Value::Null, kpi)))

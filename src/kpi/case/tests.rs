@@ -37,7 +37,11 @@ fn every_kpi_vector_is_exact_and_no_wrong_answer_appears() {
         for (name, wrong) in case["wrong_answers"].as_object().unwrap() {
             for (key, value) in accused(name, &result) {
                 let value = value.get("value").unwrap_or(value);
-                assert_ne!(value.as_f64(), wrong.as_f64(), "{id}: {key} is the wrong answer {name}");
+                assert_ne!(
+                    value.as_f64(),
+                    wrong.as_f64(),
+                    "{id}: {key} is the wrong answer {name}"
+                );
                 refuted += 1;
             }
         }
@@ -112,7 +116,8 @@ fn the_guide_divides_by_operating_time() {
 fn a_count_on_the_boundary_is_in_one_shift() {
     // K39 and K40 are the halves of this shift: 5 + 395 pieces; the 7 at 14:00 are the next shift's, the 9 at
     // 05:59 were the one's before. DOWN 06:00-06:30, IDLE 13:00-13:30, the rest is production.
-    let rows = ["05:30 06:30 DOWN", "06:30 13:00 PRODUCING", "13:00 13:30 IDLE", "13:30 15:00 PRODUCING"];
+    let rows =
+        ["05:30 06:30 DOWN", "06:30 13:00 PRODUCING", "13:00 13:30 IDLE", "13:30 15:00 PRODUCING"];
     let counts = good(&[("06:00", 5), ("13:59", 395), ("14:00", 7), ("05:59", 9)]);
     let mut input = shift(json!({ "states": states(&rows), "counts": counts }));
     let elements = json!({ "APT": 25200, "ADET": 1800, "ADOT": 1800, "PQ": 400 });
@@ -131,7 +136,12 @@ fn an_open_row_ends_with_the_next_one_or_with_what_is_known() {
     expect(&input, &elements, &json!({ "availability": "1/4" }), &flags);
     // Known beyond the shift: DOWN until its end.
     input["as_of"] = json!(at("20:00"));
-    expect(&input, &json!({ "ADET": 21600 }), &json!({}), &json!(["OPEN_STATE_CLIPPED", "ZERO_PQ"]));
+    expect(
+        &input,
+        &json!({ "ADET": 21600 }),
+        &json!({}),
+        &json!(["OPEN_STATE_CLIPPED", "ZERO_PQ"]),
+    );
 }
 
 #[test]
@@ -188,17 +198,28 @@ fn a_break_that_was_worked_stays_production() {
         "counts": good(&[("13:00", 390)]),
     }));
     let elements = json!({ "PLANNED": 1800, "PBT": 27000, "APT": 23400, "ADET": 3600 });
-    expect(&input, &elements, &json!({ "availability": "13/15", "effectiveness": "1/1" }), &json!([]));
+    expect(
+        &input,
+        &elements,
+        &json!({ "availability": "13/15", "effectiveness": "1/1" }),
+        &json!([]),
+    );
 }
 
 #[test]
 fn an_order_decides_what_idling_and_standing_is() {
     // Order 08:00-12:00. IDLE 07:00-09:00: one hour outside (ADOT), one inside (ADET). DOWN 11:00-13:00: one
     // inside (ADET), one outside (ADOT).
-    let rows = ["06:00 07:00 PRODUCING", "07:00 09:00 IDLE", "09:00 11:00 PRODUCING", "11:00 13:00 DOWN",
-        "13:00 14:00 PRODUCING"];
+    let rows = [
+        "06:00 07:00 PRODUCING",
+        "07:00 09:00 IDLE",
+        "09:00 11:00 PRODUCING",
+        "11:00 13:00 DOWN",
+        "13:00 14:00 PRODUCING",
+    ];
     let order = json!([{ "start": at("08:00"), "end": at("12:00") }]);
-    let mut input = shift(json!({ "states": states(&rows), "orders": order, "counts": good(&[("07:00", 9)]) }));
+    let mut input =
+        shift(json!({ "states": states(&rows), "orders": order, "counts": good(&[("07:00", 9)]) }));
     let kpis = json!({ "allocation_efficiency": "3/4", "technical_efficiency": "2/3" });
     expect(&input, &json!({ "APT": 14400, "ADET": 7200, "ADOT": 7200 }), &kpis, &json!([]));
     input.as_object_mut().unwrap().remove("orders");
@@ -215,7 +236,12 @@ fn an_open_shift_ends_where_knowledge_does() {
     }));
     input["shift"]["end"] = Value::Null;
     let flags = json!(["OPEN_SHIFT", "OPEN_STATE_CLIPPED"]);
-    expect(&input, &json!({ "POT": 14400, "APT": 14400, "PQ": 120 }), &json!({ "oee": "1/2" }), &flags);
+    expect(
+        &input,
+        &json!({ "POT": 14400, "APT": 14400, "PQ": 120 }),
+        &json!({ "oee": "1/2" }),
+        &flags,
+    );
 }
 
 #[test]
@@ -223,8 +249,16 @@ fn failures_count_where_they_begin_and_repairs_whole() {
     // DOWN 05:30-06:15 began in the shift before. 08:00-08:20 is one failure of two rows; 13:50-14:30 is one,
     // repaired in the next shift in 2,400 s. MTTR (1200 + 2400)/2 = 1800. Between them PRODUCING 08:20-10:00 and
     // 10:30-13:50 = 18,000 s; the break is no processing time. APT is 06:15-08:00 more: 24,300 / 2 = 12,150.
-    let rows = ["05:30 06:15 DOWN", "06:15 08:00 PRODUCING", "08:00 08:10 DOWN", "08:10 08:20 DOWN",
-        "08:20 10:00 PRODUCING", "10:00 10:30 BREAK", "10:30 13:50 PRODUCING", "13:50 14:30 DOWN"];
+    let rows = [
+        "05:30 06:15 DOWN",
+        "06:15 08:00 PRODUCING",
+        "08:00 08:10 DOWN",
+        "08:10 08:20 DOWN",
+        "08:20 10:00 PRODUCING",
+        "10:00 10:30 BREAK",
+        "10:30 13:50 PRODUCING",
+        "13:50 14:30 DOWN",
+    ];
     let input = shift(json!({ "states": states(&rows), "reliability": true }));
     let kpis = json!({ "failure_events": "2/1", "mttr_s": "1800/1", "mtbf_mean_tbf_s": "18000/1",
         "mtbf_operating_over_fe_s": "12150/1" });
@@ -245,7 +279,12 @@ fn corrections_are_counted() {
     let counts = json!({ "rows": [{ "ts": at("09:00"), "good": 100 }, { "ts": at("10:00"), "good": -5, "scrap": 5 },
         { "ts": at("11:00"), "good": -2 }] });
     let input = shift(json!({ "states": states(&["06:00 14:00 PRODUCING"]), "counts": counts }));
-    expect(&input, &json!({ "GQ": 93, "SQ": 5, "PQ": 98, "IDEAL_GQ": 5580 }), &json!({}), &json!([]));
+    expect(
+        &input,
+        &json!({ "GQ": 93, "SQ": 5, "PQ": 98, "IDEAL_GQ": 5580 }),
+        &json!({}),
+        &json!([]),
+    );
 }
 
 #[test]
@@ -253,7 +292,12 @@ fn a_planned_stop_that_is_written_as_down_is_planned() {
     let rows = ["06:00 08:00 DOWN PLANNED", "08:00 14:00 PRODUCING"];
     let input = shift(json!({ "states": states(&rows), "counts": good(&[("09:00", 360)]) }));
     let elements = json!({ "PLANNED": 7200, "PBT": 21600, "ADET": 0 });
-    expect(&input, &elements, &json!({ "availability": "1/1" }), &json!(["STATE_CATEGORY_CONFLICT"]));
+    expect(
+        &input,
+        &elements,
+        &json!({ "availability": "1/1" }),
+        &json!(["STATE_CATEGORY_CONFLICT"]),
+    );
 }
 
 #[test]
@@ -278,9 +322,13 @@ fn kpis_of_orders_plan_and_energy() {
 #[test]
 fn break_minutes_leave_pbt_once() {
     // 45 minutes, 20 of them recorded as BREAK; 10 come out of UNKNOWN (13:50-14:00) and 15 out of DOWN.
-    let rows = ["06:00 09:00 PRODUCING", "09:00 09:20 BREAK", "09:20 10:20 DOWN", "10:20 13:50 PRODUCING"];
-    let input = shift(json!({ "states": states(&rows), "break_minutes": 45, "counts": good(&[("09:00", 1)]) }));
-    let elements = json!({ "PLANNED": 2700, "PBT": 26100, "UNKNOWN": 0, "ADET": 2700, "APT": 23400 });
+    let rows =
+        ["06:00 09:00 PRODUCING", "09:00 09:20 BREAK", "09:20 10:20 DOWN", "10:20 13:50 PRODUCING"];
+    let input = shift(
+        json!({ "states": states(&rows), "break_minutes": 45, "counts": good(&[("09:00", 1)]) }),
+    );
+    let elements =
+        json!({ "PLANNED": 2700, "PBT": 26100, "UNKNOWN": 0, "ADET": 2700, "APT": 23400 });
     expect(&input, &elements, &json!({}), &json!(["BREAK_MINUTES_ONLY"]));
 }
 
@@ -303,19 +351,34 @@ fn what_is_wrong_is_named_with_its_place() {
         (json!({ "shift": null }), "shift: missing"),
         (json!({ "shift": { "start": at("06:00") } }), "shift: has no end; give one, or as_of"),
         (json!({ "states": [{ "start": at("06:00") }] }), "states[0].state: missing"),
-        (json!({ "states": [{ "start": "06:00", "state": "DOWN" }] }), "states[0].start: \"06:00\" is no instant"),
-        (json!({ "states": [{ "start": at("06:00"), "state": "DOWN", "stat": 1 }] }), "states[0].stat: not known"),
+        (
+            json!({ "states": [{ "start": "06:00", "state": "DOWN" }] }),
+            "states[0].start: \"06:00\" is no instant",
+        ),
+        (
+            json!({ "states": [{ "start": at("06:00"), "state": "DOWN", "stat": 1 }] }),
+            "states[0].stat: not known",
+        ),
         (
             json!({ "states": [{ "start": at("06:00"), "state": "DOWN", "category": "LOSS" }] }),
             "states[0].category: \"LOSS\" is not known; known are PRODUCTION,",
         ),
-        (json!({ "breaks": [day("06:00", "07:00"), day("09:00", "08:00")] }), "breaks[1].end: before the start"),
-        (json!({ "counts": { "rows": [{ "ts": at("06:00"), "good": "x" }] } }), "counts.rows[0].good: no number"),
+        (
+            json!({ "breaks": [day("06:00", "07:00"), day("09:00", "08:00")] }),
+            "breaks[1].end: before the start",
+        ),
+        (
+            json!({ "counts": { "rows": [{ "ts": at("06:00"), "good": "x" }] } }),
+            "counts.rows[0].good: no number",
+        ),
         (
             json!({ "counts": { "mode": "cumulative", "rows": [{ "ts": at("06:00"), "good": 0.5 }] } }),
             "counts.rows[0].good: not a whole number",
         ),
-        (json!({ "policy": { "overlap": "max" } }), "policy.overlap: \"max\" is not known; known are latest"),
+        (
+            json!({ "policy": { "overlap": "max" } }),
+            "policy.overlap: \"max\" is not known; known are latest",
+        ),
         (json!({ "pri_s": { "A": -1 } }), "pri_s.A: below 0"),
         (json!({ "orders": {} }), "orders: an object; a list is expected"),
         (
