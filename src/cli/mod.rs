@@ -8,6 +8,7 @@ mod dead_letter;
 mod generate;
 mod maintain;
 mod migrate;
+mod oee;
 mod policy;
 mod postcheck;
 mod preflight;
@@ -48,6 +49,8 @@ Move data\n  \
   backfill     Load a source, or what was added to it since\n  \
   verify       Prove that what landed is what was sent\n  \
   dead-letter  List, show, export and replay rows that were set aside\n\n\
+Read the plant\n  \
+  oee          Compute ISO 22400 KPIs, of one shift as JSON\n\n\
 Look after the database\n  \
   preflight    Check machine, server and files before a migration\n  \
   migrate      Apply a migration set, or show how it stands\n  \
@@ -95,6 +98,7 @@ enum Command {
     Preflight(preflight::Arguments),
     Postcheck(postcheck::Arguments),
     Migrate(migrate::Arguments),
+    Oee(oee::Arguments),
     Policy(policy::Arguments),
     Maintain(maintain::Arguments),
     Time(time::Arguments),
@@ -134,6 +138,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Migrate(arguments) => block_on(migrate::run(&arguments, common)),
         Command::Policy(arguments) => block_on(policy::run(&arguments, common)),
         Command::Maintain(arguments) => block_on(maintain::run(&arguments, common)),
+        Command::Oee(arguments) => oee::run(&arguments, common),
         Command::Postcheck(arguments) => block_on(postcheck::run(&arguments, common)),
         Command::Time(arguments) => time::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments, common),

@@ -10,13 +10,10 @@ use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 
-use super::window::Window;
+use super::window::{EPOCH_US, Window};
 
 /// Minutes of a day by the clock; 1440 is its end.
 const DAY_MINUTES: u16 = 1_440;
-
-/// Instants of 1970-01-01 and of 2000-01-01 lie this far apart, in microseconds.
-const EPOCH_US: i64 = 946_684_800_000_000;
 
 /// Longest range of dates; a century of shifts is a typing error.
 const DATES_MAX: i32 = 40_000;

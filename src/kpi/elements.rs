@@ -298,6 +298,3 @@ fn take_break_minutes(case: &Case<'_>, in_break_state: i64, line: &mut Timeline)
     elements.planned += taken.planned;
     elements.pbt -= taken.planned;
 }
-
-#[cfg(test)]
-mod tests;

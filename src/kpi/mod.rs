@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod calendar;
+pub mod case;
 pub mod counter;
 pub mod elements;
 pub mod flag;
@@ -12,6 +13,8 @@ pub mod indicators;
 pub mod losses;
 mod overlap;
 pub mod policy;
+#[cfg(test)]
+mod properties;
 pub mod quantities;
 pub mod rational;
 pub mod reliability;

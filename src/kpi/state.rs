@@ -233,6 +233,11 @@ impl Category {
         Self::NAMES[self as usize].1
     }
 
+    /// Every category, in the order of the list.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::NAMES.into_iter().map(|(category, _)| category)
+    }
+
     /// The category by its name.
     pub fn named(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(_, known)| *known == name).map(|(category, _)| *category)

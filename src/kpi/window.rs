@@ -1,5 +1,8 @@
 //! A span of time, half-open.
 
+/// From 1970-01-01 to 2000-01-01 UTC, in microseconds.
+pub(super) const EPOCH_US: i64 = 946_684_800_000_000;
+
 /// From `start` to before `end`, in microseconds since 2000-01-01 UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Window {
