@@ -48,6 +48,25 @@ impl Table {
         Self { title: title.to_owned(), columns, ..Self::default() }
     }
 
+    /// As CSV with a line of names, quoted as RFC 4180 has it; numbers as they are, nothing for null.
+    pub fn csv(&self) -> String {
+        let field = |text: &str| match text.contains(['"', ',', '\n', '\r']) {
+            true => format!("\"{}\"", text.replace('"', "\"\"")),
+            false => text.to_owned(),
+        };
+        let line = |cells: Vec<String>| format!("{}\r\n", cells.join(","));
+        let mut out = line(self.columns.iter().map(|column| field(column)).collect());
+        for row in &self.rows {
+            let cells = row.iter().map(|value| match value {
+                Value::Null => String::new(),
+                Value::String(text) => field(text),
+                other => field(&other.to_string()),
+            });
+            out.push_str(&line(cells.collect()));
+        }
+        out
+    }
+
     /// Adds a row.
     pub fn push(&mut self, row: Vec<Value>) {
         self.rows.push(row);

@@ -38,13 +38,13 @@ pub struct Request {
 }
 
 /// Shifts of a slice: some weeks of a unit.
-const SLICE: usize = 128;
+pub(super) const SLICE: usize = 128;
 
 /// What a unit has to do.
-struct Work {
-    unit: Unit,
-    known: Known,
-    shifts: Vec<Arc<SiteShift>>,
+pub(super) struct Work {
+    pub(super) unit: Unit,
+    pub(super) known: Known,
+    pub(super) shifts: Vec<Arc<SiteShift>>,
     /// Its site's calendar was read: results that it does not have may be removed.
     tidy: bool,
 }
@@ -88,9 +88,8 @@ pub(super) async fn run(
     need_codes(&control.client, &request.scope).await?;
     lock(&control.client).await?;
     progress.stage("reading the plant");
-    let plant = plant::read(&control.client).await?;
     let mut done = Done::default();
-    let calendars = calendars(&control.client, &plant, request, &mut done).await?;
+    let (plant, calendars) = read(&control.client, request, &mut done).await?;
     if !request.dry_run {
         let transaction = control.client.transaction().await?;
         for calendar in calendars.values() {
@@ -123,6 +122,38 @@ pub(super) async fn run(
     }
     done.seconds = started.elapsed().as_secs_f64();
     Ok(done)
+}
+
+/// The plant, and the calendars of its sites.
+async fn read(
+    client: &Client,
+    request: &Request,
+    done: &mut Done,
+) -> Result<(Plant, BTreeMap<String, Calendar>), SinkError> {
+    let plant = plant::read(client).await?;
+    let calendars = calendars(client, &plant, request, done).await?;
+    Ok((plant, calendars))
+}
+
+/// What a run would do, for whoever looks into it and writes nothing.
+pub(super) async fn plan(
+    client: &Client,
+    scope: &Scope,
+    as_of: Option<i64>,
+) -> Result<(Plant, VecDeque<Work>), SinkError> {
+    let scope = scope.clone();
+    let request = Request { scope, as_of, lanes: 1, dry_run: true, each_shift: false };
+    let mut done = Done::default();
+    let (plant, calendars) = read(client, &request, &mut done).await?;
+    let (work, _) = queue(&plant, calendars, &request, &mut done);
+    Ok((plant, work))
+}
+
+/// The time that some shifts lie in.
+pub(super) fn hull(shifts: &[Arc<SiteShift>]) -> Window {
+    let windows = shifts.iter().map(|shift| shift.window);
+    let both = |a: Window, b: Window| Window::new(a.start.min(b.start), a.end.max(b.end));
+    windows.reduce(both).unwrap_or_default()
 }
 
 /// The rollups, and statistics of what was written.
@@ -330,9 +361,7 @@ async fn unit(client: &mut Client, work: &Work, shared: &Shared) -> Result<Tally
     tally.removed = gone.len() as u64;
     for shifts in work.shifts.chunks(SLICE) {
         let since = Instant::now();
-        let windows = shifts.iter().map(|shift| shift.window);
-        let slice = windows.reduce(|a, b| Window::new(a.start.min(b.start), a.end.max(b.end)));
-        history.read(client, (&work.unit, work.known), slice.unwrap_or_default(), &rates).await?;
+        history.read(client, (&work.unit, work.known), hull(shifts), &rates).await?;
         let results = results(work, shifts, &history, (&stored, shared, &mut tally));
         tally.dates.extend(shifts.iter().map(|shift| shift.date));
         if !shared.request.dry_run {

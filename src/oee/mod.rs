@@ -6,14 +6,15 @@
 
 mod calendar;
 pub mod compute;
-//pub mod explain;
+pub mod explain;
 mod history;
-//mod losses;
+mod losses;
 mod plant;
 mod result;
 mod rollup;
-//pub mod show;
+pub mod show;
 mod tally;
+mod words;
 mod write;
 
 use jiff::civil::Date;

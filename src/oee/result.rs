@@ -183,18 +183,27 @@ impl<'a> Input<'a> {
         hash.digest128()
     }
 
-    /// Computes it. Fails when a number does not fit.
-    pub(super) fn figures(&self) -> Result<Figures, NumberError> {
-        let policy = Policy::default();
-        let case = Case {
+    fn case<'b>(&'b self, policy: &'b Policy) -> Case<'b> {
+        Case {
             window: self.window,
             as_of: self.as_of,
             breaks: &self.shift.breaks,
             break_minutes: self.shift.break_minutes,
             states: &self.states,
             orders: self.orders.as_deref(),
-            policy: &policy,
-        };
+            policy,
+        }
+    }
+
+    /// What each moment counts for.
+    pub(super) fn line(&self) -> Timeline {
+        timeline(&self.case(&Policy::default()))
+    }
+
+    /// Computes it. Fails when a number does not fit.
+    pub(super) fn figures(&self) -> Result<Figures, NumberError> {
+        let policy = Policy::default();
+        let case = self.case(&policy);
         let line = timeline(&case);
         let made = quantities(self.window, &self.counts)?;
         let rates = indicators(&line.elements, &made)?;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio_postgres::{Client, Row};
 
-use super::{OeeError, Scope, compute, losses, need_codes, need_tables, tally};
-use crate::kpi::flag::Flag;
+use super::{OeeError, Scope, compute, losses, need_codes, need_tables, tally, words};
 use crate::observe::chart::{Bar, Bars, Chart, Trend};
 use crate::observe::progress::Progress;
 use crate::observe::report::{Report, Table};
@@ -149,8 +148,16 @@ fn hours(value: Option<f64>) -> Value {
 pub(super) fn table(title: &str, level: &[(&str, &str)], groups: &[Group]) -> Table {
     let mut columns: Vec<&str> = level.iter().map(|(name, _)| *name).collect();
     columns.extend([
-        "shifts", "OEE %", "availability %", "effectiveness %", "quality %", "PBT h", "APT h", "unknown h",
-        "produced", "good",
+        "shifts",
+        "OEE %",
+        "availability %",
+        "effectiveness %",
+        "quality %",
+        "PBT h",
+        "APT h",
+        "unknown h",
+        "produced",
+        "good",
     ]);
     let mut table = Table::new(title, &columns);
     for group in groups {
@@ -158,13 +165,7 @@ pub(super) fn table(title: &str, level: &[(&str, &str)], groups: &[Group]) -> Ta
         let hour = |at: usize| hours(group.hours.get(at).copied().flatten());
         row.push(json!(group.shifts));
         row.extend(group.rates());
-        row.extend([
-            hour(2),
-            hour(3),
-            hour(7),
-            json!(group.produced),
-            json!(group.good),
-        ]);
+        row.extend([hour(2), hour(3), hour(7), json!(group.produced), json!(group.good)]);
         table.push(row);
     }
     table
@@ -178,12 +179,9 @@ fn waterfall(all: &Group) -> Option<Chart> {
         ("− planned downtime".to_owned(), hour(1), true),
         ("PBT, planned busy time".to_owned(), hour(2), false),
     ];
-    for (name, at) in [
-        ("− no order (ADOT)", 6),
-        ("− delay (ADET)", 5),
-        ("− setup (AUST)", 4),
-        ("− unknown", 7),
-    ] {
+    for (name, at) in
+        [("− no order (ADOT)", 6), ("− delay (ADET)", 5), ("− setup (AUST)", 4), ("− unknown", 7)]
+    {
         bars.push((name.to_owned(), hour(at), true));
     }
     bars.push(("APT, production time".to_owned(), hour(3), false));
@@ -234,13 +232,18 @@ const FLAGS: &str = "select flag, count(*), count(distinct o.\"equipmentId\")";
 async fn flags(client: &Client, scope: &Scope) -> Result<Table, SinkError> {
     let mut table = Table::new("Flags", &["flag", "shifts", "units", "meaning"]);
     let (from, to) = scope.dates();
-    let joined = FROM.replacen("public.oee_calculations o", "public.oee_calculations o \
-        cross join lateral unnest(o.flags) flag", 1);
+    let joined = FROM.replacen(
+        "public.oee_calculations o",
+        "public.oee_calculations o \
+        cross join lateral unnest(o.flags) flag",
+        1,
+    );
     let sql = format!("{FLAGS} {joined} group by 1 order by 2 desc, 1");
     for row in client.query(&sql, &[&scope.equipment, &scope.shifts, &from, &to]).await? {
         let name: String = row.get(0);
-        let meaning = Flag::named(&name).map_or("", Flag::meaning);
-        table.push(vec![json!(name), json!(row.get::<_, i64>(1)), json!(row.get::<_, i64>(2)), json!(meaning)]);
+        let (shifts, units): (i64, i64) = (row.get(1), row.get(2));
+        let meaning = words::flag(&name);
+        table.push(vec![json!(name), json!(shifts), json!(units), json!(meaning)]);
     }
     Ok(table)
 }

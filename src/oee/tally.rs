@@ -61,8 +61,17 @@ pub(super) fn report(
 ) -> Report {
     let mut report = Report::new(format!("oee compute in {}", server.describe()));
     let columns = [
-        "equipment", "shifts", "changed", "unchanged", "kept", "removed", "OEE %", "availability %",
-        "effectiveness %", "quality %", "flags of changed",
+        "equipment",
+        "shifts",
+        "changed",
+        "unchanged",
+        "kept",
+        "removed",
+        "OEE %",
+        "availability %",
+        "effectiveness %",
+        "quality %",
+        "flags of changed",
     ];
     let mut table = Table::new("Equipment", &columns);
     let mut all = Tally::default();
@@ -100,7 +109,8 @@ pub(super) fn report(
     report.fact("shifts_per_s", (all.shifts() as f64 / done.seconds.max(0.001)).round());
     done.notes.iter().for_each(|note| report.note(note));
     if done.troubles.len() > TROUBLES_SHOWN {
-        report.note(format!("{} more could not be computed.", done.troubles.len() - TROUBLES_SHOWN));
+        report
+            .note(format!("{} more could not be computed.", done.troubles.len() - TROUBLES_SHOWN));
     }
     if all.kept > 0 {
         report.note(format!(
