@@ -130,7 +130,7 @@ impl Bars {
         let mut out = format!("{} ({})", self.title, self.unit);
         for bar in &self.bars {
             let (gap, ink) = (" ".repeat(letters(bar.from)), if bar.loss { "░" } else { "█" });
-            let ink = ink.repeat(letters(bar.from + bar.length) - letters(bar.from));
+            let ink = ink.repeat(letters(bar.from + bar.length).saturating_sub(letters(bar.from)));
             // Writing to a String cannot fail.
             let _infallible =
                 write!(out, "\n{:width$}  {gap}{ink} {}", bar.label, number(bar.length));
@@ -270,6 +270,8 @@ mod tests {
                 bar("POT", 0.0, 8.0, false),
                 bar("breaks", 7.0, 1.0, true),
                 bar("PBT", 0.0, 7.0, false),
+                // An ideal time that is too long.
+                bar("speed", 7.0, -0.5, true),
             ],
         })
     }
@@ -280,6 +282,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[1], format!("POT     {} 8", "█".repeat(40)));
         assert_eq!(lines[2], format!("breaks  {}{} 1", " ".repeat(35), "░".repeat(5)));
+        assert_eq!(lines[4], format!("speed   {} -0.5", " ".repeat(35)));
         assert!(waterfall().html().contains("left:87.500%;width:12.500%"));
     }
 

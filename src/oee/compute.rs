@@ -140,13 +140,13 @@ pub(super) async fn plan(
     client: &Client,
     scope: &Scope,
     as_of: Option<i64>,
-) -> Result<(Plant, VecDeque<Work>), SinkError> {
+) -> Result<(Plant, VecDeque<Work>, Vec<Trouble>), SinkError> {
     let scope = scope.clone();
     let request = Request { scope, as_of, lanes: 1, dry_run: true, each_shift: false };
     let mut done = Done::default();
     let (plant, calendars) = read(client, &request, &mut done).await?;
     let (work, _) = queue(&plant, calendars, &request, &mut done);
-    Ok((plant, work))
+    Ok((plant, work, done.troubles))
 }
 
 /// The time that some shifts lie in.

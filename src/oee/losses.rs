@@ -9,7 +9,7 @@ use super::compute::{self, SLICE, Work};
 use super::history::{History, Rates};
 use super::plant::Plant;
 use super::result::Input;
-use super::{Scope, words};
+use super::{Scope, Trouble, words};
 use crate::kpi::elements::Element;
 use crate::observe::chart::{Bar, Bars, Chart};
 use crate::observe::report::Table;
@@ -25,8 +25,8 @@ type Sums = BTreeMap<(String, &'static str), (i64, u64)>;
 pub(super) async fn pareto(
     client: &Client,
     scope: &Scope,
-) -> Result<(Table, Option<Chart>), SinkError> {
-    let (plant, work) = compute::plan(client, scope, None).await?;
+) -> Result<(Table, Option<Chart>, Vec<Trouble>), SinkError> {
+    let (plant, work, troubles) = compute::plan(client, scope, None).await?;
     let mut sums = Sums::new();
     for work in &work {
         of_unit(client, &plant, work, &mut sums).await?;
@@ -53,10 +53,8 @@ pub(super) async fn pareto(
         loss: true,
     };
     let bars: Vec<Bar> = all.iter().take(BARS_MAX).map(bar).collect();
-    let title = "Losses by reason".to_owned();
-    // The chart's figures are the table's: in JSON they would only be there twice.
-    let chart = Bars { title: format!("{title}, the longest"), unit: "h".to_owned(), bars };
-    Ok((table, (!all.is_empty()).then_some(Chart::Bars(chart))))
+    let chart = Bars { title: "Longest losses".to_owned(), unit: "h".to_owned(), bars };
+    Ok((table, (!all.is_empty()).then_some(Chart::Bars(chart)), troubles))
 }
 
 fn hours(us: i64) -> f64 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio_postgres::{Client, Row};
 
-use super::{OeeError, Scope, compute, losses, need_codes, need_tables, tally, words};
+use super::{OeeError, Scope, Trouble, compute, losses, need_codes, need_tables, tally, words};
 use crate::observe::chart::{Bar, Bars, Chart, Trend};
 use crate::observe::progress::Progress;
 use crate::observe::report::{Report, Table};
@@ -59,7 +59,7 @@ const SUMS: &str = "count(*), \
         and (sum(\"aptSeconds\") > 0 or sum(\"totalProduced\") = 0) \
         then sum(\"idealGoodSeconds\") / sum(\"pbtSeconds\") end)::float8, \
     ((sum(\"aptSeconds\") + sum(\"unknownSeconds\")) / nullif(sum(\"pbtSeconds\"), 0))::float8, \
-    array[sum(\"potSeconds\"), sum(\"plannedSeconds\"), sum(\"pbtSeconds\"), sum(\"aptSeconds\"), \
+    min(oee), max(oee), array[sum(\"potSeconds\"), sum(\"plannedSeconds\"), sum(\"pbtSeconds\"), sum(\"aptSeconds\"), \
         sum(\"austSeconds\"), sum(\"adetSeconds\"), sum(\"adotSeconds\"), sum(\"unknownSeconds\"), \
         sum(\"idealProducedSeconds\"), sum(\"idealGoodSeconds\"), sum(\"totalProduced\"), \
         sum(\"goodProduced\")]::float8[], count(\"idealGoodSeconds\") = count(*)";
@@ -81,6 +81,8 @@ pub(super) struct Group {
     quality: Option<f64>,
     oee: Option<f64>,
     upper: Option<f64>,
+    /// Lowest and highest OEE of a shift.
+    range: [Option<f64>; 2],
     /// POT, planned, PBT, APT, AUST, ADET, ADOT, unknown, ideal produced, ideal good; hours.
     hours: [Option<f64>; 10],
     produced: f64,
@@ -118,7 +120,7 @@ pub(super) async fn groups(
 }
 
 fn group(row: &Row, keys: usize) -> Group {
-    let sums: Vec<Option<f64>> = row.get(keys + 6);
+    let sums: Vec<Option<f64>> = row.get(keys + 8);
     let sum = |at: usize| sums.get(at).copied().flatten();
     Group {
         keys: (0..keys).map(|at| row.get(at)).collect(),
@@ -128,10 +130,11 @@ fn group(row: &Row, keys: usize) -> Group {
         quality: row.get(keys + 3),
         oee: row.get(keys + 4),
         upper: row.get(keys + 5),
+        range: [row.get(keys + 6), row.get(keys + 7)],
         hours: std::array::from_fn(|at| sum(at).map(|seconds| seconds / 3_600.0)),
         produced: sum(10).unwrap_or(0.0),
         good: sum(11).unwrap_or(0.0),
-        has_ideal: row.get(keys + 7),
+        has_ideal: row.get(keys + 9),
     }
 }
 
@@ -158,6 +161,8 @@ pub(super) fn table(title: &str, level: &[(&str, &str)], groups: &[Group]) -> Ta
         "unknown h",
         "produced",
         "good",
+        "lowest shift %",
+        "highest shift %",
     ]);
     let mut table = Table::new(title, &columns);
     for group in groups {
@@ -280,7 +285,10 @@ pub async fn run(
     report.charts.extend(waterfall(all));
     report.charts.extend(trend(&self::groups(client, scope, Level::Day.keys()).await?));
     if with_losses {
-        let (table, chart) = losses::pareto(client, scope).await?;
+        let (table, chart, troubles) = losses::pareto(client, scope).await?;
+        for Trouble { place, why } in troubles {
+            report.note(format!("The losses are without {place}: {why}"));
+        }
         report.tables.push(table);
         report.charts.extend(chart);
     }
