@@ -311,10 +311,11 @@ struct Stored {
     start_before_history: bool,
     /// It belongs to a shift that could not be read.
     broken: bool,
+    flags: Vec<String>,
 }
 
 const STORED: &str = "select o.\"shiftInstanceId\", o.\"shiftDate\"::text, o.\"inputDigest\", o.oee, \
-    o.\"totalProduced\"::float8, o.\"unknownSeconds\"::float8, o.\"timestamp\", i.\"shiftId\" \
+    o.\"totalProduced\"::float8, o.\"unknownSeconds\"::float8, o.\"timestamp\", i.\"shiftId\", o.flags \
     from public.oee_calculations o left join public.\"ShiftInstance\" i \
     on i.id = o.\"shiftInstanceId\" left join public.\"Shift\" s on s.id = i.\"shiftId\" \
     where o.\"equipmentId\" = $1 and o.\"shiftDate\" between $2::text::date and $3::text::date \
@@ -343,6 +344,7 @@ async fn stored(
             knows: (row.get(4), row.get(5)),
             start_before_history: start < shared.plant.history_from,
             broken: shift.is_some_and(|shift| shared.broken.iter().any(|id| id == shift)),
+            flags: row.get(8),
         };
         Some((Key { instance: row.get(0), date }, stored))
     });
@@ -412,6 +414,7 @@ fn results(
         let digest = input.digest();
         if let Some(found) = found.filter(|found| found.digest == Some(digest)) {
             tally.unchanged += 1;
+            tally.raise(found.flags.iter().map(String::as_str));
             say(shared, &work.unit, shift, found.oee);
             continue;
         }
@@ -422,9 +425,7 @@ fn results(
                     continue;
                 }
                 tally.changed += 1;
-                for flag in result.figures.flags.names() {
-                    *tally.flags.entry(flag).or_default() += 1;
-                }
+                tally.raise(result.figures.flags.names());
                 say(shared, &work.unit, shift, result.figures.rates.oee.map(|oee| oee.to_f64()));
                 changed.push(result);
             }

@@ -150,6 +150,7 @@ impl Explained<'_> {
         report.fact("known_until", self.clock(work.known.until));
         report.tables.push(self.formulas());
         report.tables.push(self.elements()?);
+        report.tables.push(self.losses());
         report.tables.push(self.intervals());
         report.tables.push(self.frames());
         report.tables.push(self.counts()?);
@@ -257,6 +258,25 @@ impl Explained<'_> {
         row("ADOT", "down without an order", time.adot, minus(Element::Adot, taken.adot));
         row("UNKNOWN", "nothing known", time.unknown, minus(Element::Unknown, taken.unknown));
         Ok(table)
+    }
+
+    /// The waterfall from PBT down: with the productive time and what is unknown it is all of it.
+    fn losses(&self) -> Table {
+        let of = &self.figures.losses;
+        let mut table = Table::new("Losses", &["loss", "minutes", "is"]);
+        for (name, value, is) in [
+            ("breakdownLoss", Some(of.breakdown_loss), "DOWN, in an order or not"),
+            ("setupLoss", Some(of.setup_loss), "AUST"),
+            ("minorStopLoss", Some(of.minor_stop_loss), "every other stop"),
+            ("speedLoss", of.speed_loss, "APT − Σ PRI×PQ"),
+            ("defectLoss", of.defect_loss, "Σ PRI×SQ"),
+            ("reworkLoss", of.rework_loss, "Σ PRI×RQ"),
+            ("productiveTime", of.productive_time, "Σ PRI×GQ"),
+            ("unknown", Some(of.unknown), "UNKNOWN"),
+        ] {
+            table.push(vec![json!(name), rate(value), json!(is)]);
+        }
+        table
     }
 
     /// Every stretch of the shift: what it counts for and why.

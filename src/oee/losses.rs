@@ -1,4 +1,5 @@
 //! Where the planned busy time went, by reason: the rows of `equipment_states` as the time model cut them.
+//! Breaks of which only the length is known are still in it, since nobody knows which stop they were.
 
 use std::collections::BTreeMap;
 

@@ -171,6 +171,7 @@ pub(super) fn table(title: &str, level: &[(&str, &str)], groups: &[Group]) -> Ta
         row.push(json!(group.shifts));
         row.extend(group.rates());
         row.extend([hour(2), hour(3), hour(7), json!(group.produced), json!(group.good)]);
+        row.extend(group.range.map(percent));
         table.push(row);
     }
     table

@@ -25,8 +25,8 @@ pub(super) struct Tally {
     pub(super) removed: u64,
     /// Dates that have or had a result.
     pub(super) dates: BTreeSet<Date>,
-    /// Flags of what was computed, counted.
-    pub(super) flags: BTreeMap<&'static str, u64>,
+    /// Flags of what was computed or found as it was, counted.
+    pub(super) flags: BTreeMap<String, u64>,
     pub(super) troubles: Vec<Trouble>,
 }
 
@@ -39,9 +39,16 @@ impl Tally {
         self.removed += other.removed;
         self.dates.extend(&other.dates);
         for (flag, count) in &other.flags {
-            *self.flags.entry(flag).or_default() += count;
+            *self.flags.entry(flag.clone()).or_default() += count;
         }
         self.troubles.extend(other.troubles.iter().cloned());
+    }
+
+    /// Counts the flags of one shift.
+    pub(super) fn raise<'a>(&mut self, flags: impl IntoIterator<Item = &'a str>) {
+        for flag in flags {
+            *self.flags.entry(flag.to_owned()).or_default() += 1;
+        }
     }
 
     pub(super) fn shifts(&self) -> u64 {
@@ -71,7 +78,7 @@ pub(super) fn report(
         "availability %",
         "effectiveness %",
         "quality %",
-        "flags of changed",
+        "flags",
     ];
     let mut table = Table::new("Equipment", &columns);
     let mut all = Tally::default();
