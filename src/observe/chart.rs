@@ -61,7 +61,7 @@ const TREND_WIDTH: usize = 60;
 const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// What a page needs beside the style of tables.
-pub(super) const STYLE: &str = ".bars{display:grid;grid-template-columns:minmax(6rem,max-content) 1fr \
+pub(super) const STYLE: &str = "h1,.bars{overflow-wrap:anywhere}.bars{display:grid;grid-template-columns:minmax(6rem,38%) 1fr \
     max-content;gap:.35rem .6rem;align-items:center;max-width:48rem;font-size:.9rem}.bars b{display:block;\
     position:relative;height:1.1rem;background:#8883}.bars i{position:absolute;top:0;bottom:0;\
     background:#2f81d6;min-width:1px}.bars i.loss{background:#d9822b}.bars span:nth-child(3n){\

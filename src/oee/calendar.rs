@@ -284,6 +284,7 @@ impl Calendar {
                    where o.\"shiftInstanceId\" = g.instance and o.\"shiftDate\" = g.date";
         let mut removed = 0;
         if !ids.is_empty() {
+            super::write::allow_decompression(transaction).await?;
             removed = transaction.execute(sql, &[&ids, &dates]).await?;
             let sql = "delete from public.\"ShiftInstance\" where id = any($1)";
             transaction.execute(sql, &[&ids]).await?;

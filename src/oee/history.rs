@@ -144,7 +144,8 @@ fn state(row: &tokio_postgres::Row) -> StateEntry {
     StateEntry {
         row: StateRow {
             start: row.get::<_, PgTime>(0).0,
-            end: row.get::<_, Option<PgTime>>(1).map(|end| end.0),
+            // Without end is what `infinity` means, too.
+            end: row.get::<_, Option<PgTime>>(1).map(|end| end.0).filter(|end| *end < i64::MAX),
             state: State::canonical(word),
             category: Category::named(category),
         },

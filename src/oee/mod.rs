@@ -14,6 +14,7 @@ mod result;
 mod rollup;
 pub mod show;
 mod tally;
+mod unit;
 mod words;
 mod write;
 

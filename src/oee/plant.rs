@@ -78,7 +78,7 @@ const ORDERS: &str = "select \"workCenterId\", \"equipmentId\", \"actualStartTim
     where \"actualStartTime\" < coalesce(\"actualEndTime\", 'infinity') order by 3, 4";
 
 const STATES_KNOWN: &str = "select \"equipmentId\", min(\"startTime\"), \
-    max(coalesce(\"endTime\", \"startTime\")) from public.equipment_states group by 1";
+    max(coalesce(nullif(\"endTime\", 'infinity'), \"startTime\")) from public.equipment_states group by 1";
 
 // A count belongs to the moment it is stamped with, so what is known reaches just beyond it.
 const COUNTS_KNOWN: &str = "select \"equipmentId\", min(\"timestamp\"), \

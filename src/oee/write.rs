@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use jiff::civil::Date;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Transaction};
 
 use super::result::{COLUMNS, Computed};
 use crate::failpoint;
@@ -52,6 +52,13 @@ fn merge() -> String {
     )
 }
 
+/// Old results lie in compressed chunks, and the server counts what a statement has to unpack.
+pub(super) async fn allow_decompression(transaction: &Transaction<'_>) -> Result<(), SinkError> {
+    let sql = "select set_config(name, '0', true) from pg_settings \
+               where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'";
+    Ok(transaction.batch_execute(sql).await?)
+}
+
 /// Writes results of one unit, and removes those that have no reason any more.
 pub(super) async fn slice(
     client: &mut Client,
@@ -63,6 +70,7 @@ pub(super) async fn slice(
         return Ok(());
     }
     let transaction = client.transaction().await?;
+    allow_decompression(&transaction).await?;
     if !results.is_empty() {
         let mut bytes = copy::HEADER.to_vec();
         results.iter().for_each(|result| result.encode(&mut bytes));
