@@ -19,6 +19,7 @@ mod exactly_once;
 mod iso22400;
 mod migrate;
 mod ms5;
+mod oee_eval;
 mod pipelines;
 mod policy;
 mod postcheck;
