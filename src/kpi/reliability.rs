@@ -43,7 +43,7 @@ impl Reliability {
             sums.failures += 1;
             if let Some(end) = failure.end {
                 sums.repaired += 1;
-                sums.repair_us += end - failure.start;
+                sums.repair_us = sums.repair_us.saturating_add(end.saturating_sub(failure.start));
             }
             let mut processing = 0;
             while let Some(piece) = pieces.next_if(|piece| piece.end <= failure.start) {

@@ -20,6 +20,7 @@ mod iso22400;
 mod migrate;
 mod ms5;
 mod oee;
+mod oee_eval;
 mod pipelines;
 mod policy;
 mod postcheck;
