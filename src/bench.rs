@@ -14,6 +14,7 @@ use crate::observe::report::{Report, Table};
 use crate::sink::SinkError;
 use crate::sink::session::Server;
 
+pub mod oee;
 pub mod panels;
 mod postgres;
 mod source;

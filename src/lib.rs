@@ -31,6 +31,7 @@ pub mod fault;
 pub mod generate;
 pub mod kpi;
 pub mod observe;
+pub mod oee;
 pub mod pipeline;
 pub mod schema;
 pub mod sink;

@@ -33,6 +33,7 @@ use millstream::fault;
 use millstream::observe::progress::Style;
 use millstream::observe::report::{Format, Report};
 use millstream::observe::trace;
+use millstream::oee::OeeError;
 use millstream::pipeline::failure::RunError;
 use millstream::pipeline::lane::LaneError;
 use millstream::pipeline::resolve::ResolveError;
@@ -50,7 +51,7 @@ Move data\n  \
   verify       Prove that what landed is what was sent\n  \
   dead-letter  List, show, export and replay rows that were set aside\n\n\
 Read the plant\n  \
-  oee          Compute ISO 22400 KPIs, of one shift as JSON\n\n\
+  oee          Compute ISO 22400 KPIs: oee_calculations, tables and pages of it, one shift as JSON\n\n\
 Look after the database\n  \
   preflight    Check machine, server and files before a migration\n  \
   migrate      Apply a migration set, or show how it stands\n  \
@@ -196,6 +197,9 @@ fn code(error: &anyhow::Error) -> u8 {
         return if matches!(error, PolicyError::Sink(_)) { 1 } else { 2 };
     }
     if let Some(MaintainError::Busy { .. }) = error.downcast_ref() {
+        return 5;
+    }
+    if let Some(OeeError::Busy { .. }) = error.downcast_ref() {
         return 5;
     }
     let migrate = match error.downcast_ref::<AdoptError>() {

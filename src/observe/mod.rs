@@ -1,5 +1,6 @@
 //! What a person or a machine gets to see of a run.
 
+pub mod chart;
 pub mod progress;
 pub mod report;
 pub mod trace;

@@ -57,6 +57,8 @@ pub struct Progress {
     pub stages: std::sync::Arc<Stages>,
     state: Mutex<State>,
     total: AtomicU64,
+    /// What is counted.
+    what: &'static str,
     style: Style,
     bar: ProgressBar,
     started: Instant,
@@ -78,6 +80,11 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 impl Progress {
     /// Progress over `total` rows.
     pub fn new(style: Style, total: u64) -> Self {
+        Self::of("rows", style, total)
+    }
+
+    /// Progress over `total` of something else.
+    pub fn of(what: &'static str, style: Style, total: u64) -> Self {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
         let style = match style {
             Style::Auto if terminal => Style::Auto,
@@ -88,8 +95,11 @@ impl Progress {
             Style::Auto => ProgressBar::new(total),
             _ => ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()),
         };
-        let template = "{prefix:<18} {bar:30} {percent:>3}%  {human_pos}/{human_len} rows  {per_sec}  {eta} left";
-        if let Ok(template) = ProgressStyle::with_template(template) {
+        let template = format!(
+            "{{prefix:<18}} {{bar:30}} {{percent:>3}}%  {{human_pos}}/{{human_len}} {what}  {{per_sec}}  \
+             {{eta}} left"
+        );
+        if let Ok(template) = ProgressStyle::with_template(&template) {
             bar.set_style(template.progress_chars("━━─"));
         }
         let now = Instant::now();
@@ -104,6 +114,7 @@ impl Progress {
                 curve: vec![(0.0, 0)],
             }),
             total: AtomicU64::new(total),
+            what,
             style,
             bar,
             started: now,
@@ -154,13 +165,15 @@ impl Progress {
         let rate = read as f64 / seconds.max(0.001);
         let left = total.saturating_sub(read) as f64 / rate.max(0.001);
         let percent = 100.0 * read as f64 / total.max(1) as f64;
+        let what = self.what;
         match self.style {
             Style::Plain => self.line(&format!(
-                "{read} of {total} rows ({percent:.0}%), {rate:.0} rows/s, {left:.0} s left"
+                "{read} of {total} {what} ({percent:.0}%), {rate:.0} {what}/s, {left:.0} s left"
             )),
             Style::Json => eprintln!(
                 "{}",
-                serde_json::json!({ "read": read, "total": total, "rows_per_s": rate.round(), "seconds_left": left.round() })
+                serde_json::json!({ "read": read, "total": total, format!("{what}_per_s"): rate.round(),
+                    "seconds_left": left.round() })
             ),
             Style::Auto | Style::None => {}
         }

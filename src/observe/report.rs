@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table as Grid, presets};
 use serde_json::{Map, Value, json};
 
+use super::chart::{self, Chart};
+
 /// Everything that a command has to tell.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
@@ -19,6 +21,8 @@ pub struct Report {
     pub tables: Vec<Table>,
     /// Curves.
     pub plots: Vec<Plot>,
+    /// Bars and trends.
+    pub charts: Vec<Chart>,
     /// Sentences.
     pub notes: Vec<String>,
 }
@@ -42,6 +46,25 @@ impl Table {
     pub fn new(title: &str, columns: &[&str]) -> Self {
         let columns = columns.iter().map(|column| (*column).to_owned()).collect();
         Self { title: title.to_owned(), columns, ..Self::default() }
+    }
+
+    /// As CSV with a line of names, quoted as RFC 4180 has it; numbers as they are, nothing for null.
+    pub fn csv(&self) -> String {
+        let field = |text: &str| match text.contains(['"', ',', '\n', '\r']) {
+            true => format!("\"{}\"", text.replace('"', "\"\"")),
+            false => text.to_owned(),
+        };
+        let line = |cells: Vec<String>| format!("{}\r\n", cells.join(","));
+        let mut out = line(self.columns.iter().map(|column| field(column)).collect());
+        for row in &self.rows {
+            let cells = row.iter().map(|value| match value {
+                Value::Null => String::new(),
+                Value::String(text) => field(text),
+                other => field(&other.to_string()),
+            });
+            out.push_str(&line(cells.collect()));
+        }
+        out
     }
 
     /// Adds a row.
@@ -113,6 +136,10 @@ impl Report {
             }
             line(&grid(table).to_string());
         }
+        for chart in &self.charts {
+            line("");
+            line(&chart.text());
+        }
         if !self.facts.is_empty() {
             line("");
         }
@@ -142,6 +169,9 @@ impl Report {
             });
             root.insert(key(&table.title), Value::Array(rows.collect()));
         }
+        for chart in &self.charts {
+            root.insert(key(chart.title()), chart.json());
+        }
         root.insert("notes".to_owned(), json!(self.notes));
         Value::Object(root)
     }
@@ -165,6 +195,7 @@ impl Report {
         for note in &self.notes {
             let _infallible = writeln!(body, "<p>{}</p>", escape(note));
         }
+        self.charts.iter().for_each(|chart| body.push_str(&chart.html()));
         self.tables
             .iter()
             .filter(|table| !table.rows.is_empty())
@@ -173,8 +204,9 @@ impl Report {
         format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width\"><title>{}</title>\
-             <style>{STYLE}</style></head>\n<body>\n{body}</body></html>\n",
-            escape(&self.title)
+             <style>{STYLE}{}</style></head>\n<body>\n{body}</body></html>\n",
+            escape(&self.title),
+            chart::STYLE
         )
     }
 }
@@ -271,7 +303,7 @@ fn html_table(table: &Table) -> String {
     out
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

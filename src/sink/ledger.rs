@@ -103,7 +103,11 @@ fn sum(bytes: &[u8]) -> u128 {
 }
 
 /// Microseconds since 2000 as `timestamptz` takes them in binary.
-pub(super) struct PgTime(pub(super) i64);
+#[derive(Clone, Copy)]
+pub struct PgTime(
+    /// They.
+    pub i64,
+);
 
 impl<'a> tokio_postgres::types::FromSql<'a> for PgTime {
     fn from_sql(

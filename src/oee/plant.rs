@@ -1,0 +1,178 @@
+//! The plant as the target's tables have it: sites with their shifts, units with their cycle times, orders.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+use tokio_postgres::Client;
+
+use crate::kpi::rational::Rational;
+use crate::kpi::window::Window;
+use crate::sink::SinkError;
+use crate::sink::ledger::PgTime;
+
+/// Whoever has a calendar.
+#[derive(Clone, Debug)]
+pub(super) struct Site {
+    pub(super) code: String,
+    /// IANA name, as stored: it may be none.
+    pub(super) zone: String,
+    /// All of them, the inactive ones too.
+    pub(super) shifts: Vec<Shift>,
+}
+
+/// A row of `"Shift"`, as stored.
+#[derive(Clone, Debug)]
+pub(super) struct Shift {
+    pub(super) id: String,
+    pub(super) code: String,
+    pub(super) start: String,
+    pub(super) end: String,
+    pub(super) break_minutes: i32,
+    /// `None`: nobody knows when the break is, and its minutes count.
+    pub(super) break_windows: Option<Value>,
+    pub(super) week_days: Option<Vec<i16>>,
+    pub(super) active: bool,
+}
+
+/// A row of `"Equipment"`.
+#[derive(Clone, Debug)]
+pub(super) struct Unit {
+    pub(super) id: String,
+    pub(super) code: String,
+    pub(super) center: String,
+    pub(super) site: String,
+    /// Seconds a piece where the product has none of its own.
+    pub(super) pri: Option<Rational>,
+    /// The open state and since when.
+    pub(super) open: Option<(String, i64)>,
+    pub(super) last_seen: Option<i64>,
+    /// Orders that this unit may have run, by start.
+    pub(super) orders: Vec<Window>,
+    /// First and last moment that anything is known of: `[first, last)`.
+    pub(super) evidence: Option<(i64, i64)>,
+}
+
+/// Everything but the history itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plant {
+    pub(super) sites: HashMap<String, Site>,
+    /// By code.
+    pub(super) units: Vec<Unit>,
+    /// PRI of products that have one.
+    pub(super) products: HashMap<String, Rational>,
+    /// From here on both tables have rows. What they had before may have been dropped.
+    pub(super) history_from: i64,
+}
+
+const UNITS: &str = "select e.id, e.code, e.\"workCenterId\", c.\"siteId\", \
+    e.\"theoreticalCycleTime\", e.\"nominalSpeed\", e.\"currentState\", e.\"currentStateSince\", \
+    e.\"lastSeenAt\" from public.\"Equipment\" e \
+    join public.\"WorkCenter\" c on c.id = e.\"workCenterId\" order by e.code";
+
+const SHIFTS: &str = "select s.id, s.\"siteId\", s.\"shiftCode\", s.\"startTime\", s.\"endTime\", \
+    s.\"breakMinutes\", s.\"breakWindows\", s.\"weekDays\", s.\"isActive\" \
+    from public.\"Shift\" s order by s.\"siteId\", s.\"shiftCode\"";
+
+const ORDERS: &str = "select \"workCenterId\", \"equipmentId\", \"actualStartTime\", \
+    coalesce(\"actualEndTime\", 'infinity') from public.\"ProductionOrder\" \
+    where \"actualStartTime\" < coalesce(\"actualEndTime\", 'infinity') order by 3, 4";
+
+const STATES_KNOWN: &str = "select \"equipmentId\", min(\"startTime\"), \
+    max(coalesce(nullif(\"endTime\", 'infinity'), \"startTime\")) from public.equipment_states group by 1";
+
+// A count belongs to the moment it is stamped with, so what is known reaches just beyond it.
+const COUNTS_KNOWN: &str = "select \"equipmentId\", min(\"timestamp\"), \
+    max(\"timestamp\") + interval '1 microsecond' from public.production_counts group by 1";
+
+/// Reads all of it.
+pub(super) async fn read(client: &Client) -> Result<Plant, SinkError> {
+    let mut plant = Plant { sites: sites(client).await?, ..Plant::default() };
+    let known = known(client, &mut plant).await?;
+    let sql = "select id, \"standardCycleTime\" from public.\"Product\"";
+    for row in client.query(sql, &[]).await? {
+        if let Some(pri) = row.get::<_, Option<f64>>(1).and_then(positive) {
+            plant.products.insert(row.get(0), pri);
+        }
+    }
+    let orders = client.query(ORDERS, &[]).await?;
+    let mut by_center: HashMap<&str, Vec<(Option<&str>, Window)>> = HashMap::new();
+    for row in &orders {
+        let window = Window { start: row.get::<_, PgTime>(2).0, end: row.get::<_, PgTime>(3).0 };
+        by_center.entry(row.get(0)).or_default().push((row.get(1), window));
+    }
+    for row in client.query(UNITS, &[]).await? {
+        let (id, center): (String, String) = (row.get(0), row.get(2));
+        let cycle = row.get::<_, Option<f64>>(4).and_then(positive);
+        let speed = row.get::<_, Option<f64>>(5).and_then(positive);
+        let since = row.get::<_, Option<PgTime>>(7).map(|at| at.0);
+        let last_seen = row.get::<_, Option<PgTime>>(8).map(|at| at.0);
+        let moments = [known.get(&id).map(|known| known.0), since].into_iter().flatten();
+        let ends = [known.get(&id).map(|known| known.1), last_seen].into_iter().flatten();
+        let evidence = moments.min().zip(ends.max());
+        let own = by_center.get(center.as_str()).into_iter().flatten();
+        let orders = own
+            .filter(|(unit, _)| unit.is_none_or(|unit| unit == id))
+            .map(|(_, window)| *window)
+            .collect();
+        plant.units.push(Unit {
+            code: row.get(1),
+            site: row.get(3),
+            pri: cycle.or(speed.and_then(|speed| Rational::from(3_600).over(speed).ok().flatten())),
+            open: since.map(|since| (row.get(6), since)),
+            last_seen,
+            orders,
+            evidence,
+            center,
+            id,
+        });
+    }
+    Ok(plant)
+}
+
+/// A cycle time or a speed that can be one, as it is printed: 0.1 is a tenth.
+fn positive(value: f64) -> Option<Rational> {
+    Rational::from_f64(value).ok().filter(|value| value.is_positive())
+}
+
+async fn sites(client: &Client) -> Result<HashMap<String, Site>, SinkError> {
+    let mut sites = HashMap::new();
+    for row in client.query("select id, code, timezone from public.\"Site\"", &[]).await? {
+        let site = Site { code: row.get(1), zone: row.get(2), shifts: Vec::new() };
+        sites.insert(row.get::<_, String>(0), site);
+    }
+    for row in client.query(SHIFTS, &[]).await? {
+        let Some(site) = sites.get_mut(row.get::<_, &str>(1)) else { continue };
+        site.shifts.push(Shift {
+            id: row.get(0),
+            code: row.get(2),
+            start: row.get(3),
+            end: row.get(4),
+            break_minutes: row.get(5),
+            break_windows: row.get(6),
+            week_days: row.get(7),
+            active: row.get(8),
+        });
+    }
+    Ok(sites)
+}
+
+/// First and last moment that states or counts tell of, by unit.
+async fn known(
+    client: &Client,
+    plant: &mut Plant,
+) -> Result<HashMap<String, (i64, i64)>, SinkError> {
+    let mut known: HashMap<String, (i64, i64)> = HashMap::new();
+    plant.history_from = i64::MIN;
+    for sql in [STATES_KNOWN, COUNTS_KNOWN] {
+        let mut table_from = None;
+        for row in client.query(sql, &[]).await? {
+            let (first, last) = (row.get::<_, PgTime>(1).0, row.get::<_, PgTime>(2).0);
+            let unit = known.entry(row.get(0)).or_insert((first, last));
+            *unit = (unit.0.min(first), unit.1.max(last));
+            table_from = Some(table_from.map_or(first, |from: i64| from.min(first)));
+        }
+        // An empty table may have been full.
+        plant.history_from = plant.history_from.max(table_from.unwrap_or(i64::MAX));
+    }
+    Ok(known)
+}
