@@ -142,28 +142,16 @@ impl Table<'_> {
     ) -> Result<(), ResolveError> {
         let Self { plan, table, source, rows, at, window, retention } = self;
         let problems = &mut resolved.problems;
-        let errors_before = problems.error_count();
         let has_timescale = resolved.has_timescale;
         let made = found_or_made((plan, table), (&source, at), found, has_timescale, problems)?;
         let Some((target, statements)) = made else { return Ok(()) };
-        let shape = job::shape(table, &target);
-        let table = &told::plan(table, &source, &shape);
-        told::frames(table, &source, &shape, problems);
-        let mut mapping = Mapping::resolve(table, &source.key, &source.columns, &shape, problems);
-        target::check(table, &target, problems);
-        staged::check(table, &target, problems);
         let bucket = bucket(table, &target);
         let timed = (job::time_of_shape(table, &bucket.0).to_owned(), bucket.1);
-        if let Some((from, to)) = window {
-            mapping.limit(&timed.0, from, to);
-        }
-        if mapping.fields.is_empty() {
-            let message = format!("no column of {} goes into {}", source.label, target.name);
-            problems.error(table.place, &table.key, message, "name them under [table.columns]");
-        }
-        if problems.error_count() > errors_before {
+        let limit = window.map(|window| (timed.0.as_str(), window));
+        let Some((table, mut mapping)) = fitted(table, (&source, &target), limit, problems) else {
             return Ok(());
-        }
+        };
+        let table = &table;
         let batches = profile::sample(at, &source, &mapping.selection)?;
         let bounds = (&timed, retention.as_ref());
         let sampled = check_sample(table, &batches, &mut mapping, bounds, problems);
@@ -216,6 +204,30 @@ impl Table<'_> {
         });
         Ok(())
     }
+}
+
+/// The plan with what both sides tell of it, and its mapping; nothing where they do not go together.
+fn fitted(
+    table: &TablePlan,
+    (source, target): (&SourceTable, &TargetTable),
+    limit: Option<(&str, (i64, i64))>,
+    problems: &mut Problems,
+) -> Option<(TablePlan, Mapping)> {
+    let errors_before = problems.error_count();
+    let shape = job::shape(table, target);
+    let table = told::plan(table, source, &shape);
+    told::frames(&table, source, &shape, problems);
+    let mut mapping = Mapping::resolve(&table, &source.key, &source.columns, &shape, problems);
+    target::check(&table, target, problems);
+    staged::check(&table, target, problems);
+    if let Some((time, (from, to))) = limit {
+        mapping.limit(time, from, to);
+    }
+    if mapping.fields.is_empty() {
+        let message = format!("no column of {} goes into {}", source.label, target.name);
+        problems.error(table.place, &table.key, message, "name them under [table.columns]");
+    }
+    (problems.error_count() == errors_before).then_some((table, mapping))
 }
 
 /// The table as found, or as it will be made and how; nothing where it may not be made.

@@ -52,6 +52,7 @@ fn mapping(fold: &str) -> Mapping {
         filter: None,
         hypertable: None,
         stage: None,
+        except: Vec::new(),
         strategy: StrategyChoice::Auto,
         columns: vec![rule],
         rows: Vec::new(),
