@@ -521,7 +521,7 @@ fn the_rollups_keep_dates_whose_rows_are_gone() {
     assert!(told["changed"].as_u64().unwrap() >= 1, "{told}");
     assert_eq!(
         scene.database.text("select min(\"shiftDate\") from oee_calculations"),
-        "2025-07-02"
+        "2025-07-03"
     );
     let days = "select count(*) from oee_daily_workcenter where \"shiftCount\" > 0";
     assert_eq!(scene.database.number(days), 7);
