@@ -142,9 +142,9 @@ impl Bars {
         let scale = self.scale();
         let mut out = format!("<h2>{}</h2>\n<div class=\"bars\">", escape(&self.title));
         for bar in &self.bars {
-            let _infallible = write!(
+            let _infallible = writeln!(
                 out,
-                "<span>{}</span><b><i{} style=\"left:{:.3}%;width:{:.3}%\"></i></b><span>{} {}</span>\n",
+                "<span>{}</span><b><i{} style=\"left:{:.3}%;width:{:.3}%\"></i></b><span>{} {}</span>",
                 escape(&bar.label),
                 if bar.loss { " class=\"loss\"" } else { "" },
                 bar.from / scale * 100.0,

@@ -21,6 +21,8 @@ const BARS_MAX: usize = 15;
 
 /// Reason or else state, and what it counts for: microseconds and number of stretches.
 type Sums = BTreeMap<(String, &'static str), (i64, u64)>;
+/// One of them.
+type Sum = ((String, &'static str), (i64, u64));
 
 /// Losses of availability, the longest first.
 pub(super) async fn pareto(
@@ -32,7 +34,7 @@ pub(super) async fn pareto(
     for work in &work {
         of_unit(client, &plant, work, &mut sums).await?;
     }
-    let mut all: Vec<((String, &str), (i64, u64))> = sums.into_iter().collect();
+    let mut all: Vec<Sum> = sums.into_iter().collect();
     all.sort_by(|left, right| right.1.0.cmp(&left.1.0).then_with(|| left.0.cmp(&right.0)));
     let total: i64 = all.iter().map(|(_, (us, _))| us).sum();
     let mut table =
@@ -47,7 +49,7 @@ pub(super) async fn pareto(
             json!(count),
         ]);
     }
-    let bar = |((reason, element), (us, _)): &((String, &str), (i64, u64))| Bar {
+    let bar = |((reason, element), (us, _)): &Sum| Bar {
         label: format!("{reason} ({element})"),
         from: 0.0,
         length: hours(*us),

