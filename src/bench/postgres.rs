@@ -37,11 +37,13 @@ impl Bench {
         }
         say(&format!("from Postgres: a table of {} rows", self.size.rows));
         client.batch_execute(LEGACY).await?;
-        let rows = i64::try_from(self.size.rows).unwrap_or(i64::MAX);
-        let fill = "insert into public.legacy_hist select i, timestamptz '2024-05-01 00:00+00' \
-                    + i / 1000 * (5184000000 / $1::bigint) * interval '1 second', (i % 1000)::int, \
-                    round((i * 7919 % 100003) / 7.0, 3) from generate_series(1, $1) i";
-        client.execute(fill, &[&rows]).await?;
+        let fill = format!(
+            "insert into public.legacy_hist select i, timestamptz '2024-05-01 00:00+00' \
+             + i / 1000 * (5184000000 / {rows}) * interval '1 second', (i % 1000)::int, \
+             round((i * 7919 % 100003) / 7.0, 3) from generate_series(1, {rows}::bigint) i",
+            rows = self.size.rows
+        );
+        client.batch_execute(&fill).await?;
         client.batch_execute("vacuum analyze public.legacy_hist").await?;
         for _ in 0..self.size.rounds {
             target(client, shape).await?;

@@ -92,7 +92,7 @@ const VALUES: &str = "insert into every values
      '0044-03-15 00:00:00+00 BC', null, '0044-03-15 BC', '0044-03-15 BC', '12:34:56.789', '-1 mons +1 day -00:00:00.5',
      null, null, null, null, null, null, null, null, null),
     (4, null, null, null, null, 1e-45, 5e-324, 100000000.000, null, null, null, null, null,
-     '294276-12-31 23:59:59+00', null, '9999-12-31 23:59:59.999999', '5874897-12-31', null, null, null, null, null,
+     '294276-12-31 23:59:59+00', null, '9999-12-31 23:59:59.999999', '290000-12-31', null, null, null, null, null,
      null, null, null, null, null, null),
     (5, null, null, null, null, null, null, 0.00001, null, null, null, null, null,
      '2024-10-27 01:30:00.000001+00', null, '2024-03-31 02:30:00.5', '2000-01-01', null, null, null, null,
