@@ -52,7 +52,6 @@ fn mapping(fold: &str) -> Mapping {
         filter: None,
         hypertable: None,
         stage: None,
-        except: Vec::new(),
         strategy: StrategyChoice::Auto,
         columns: vec![rule],
         rows: Vec::new(),
