@@ -134,7 +134,7 @@ fn the_seeds_eleven_minute_stop_is_one_row() {
         database.rows(shift)[0],
         ["EARLY", "{1,2}", "[{\"end\": \"10:30\", \"start\": \"10:00\"}]"]
     );
-    let seen = scene.verify().arg("--format").arg("json").json(0);
+    let seen = scene.verify().json(0);
     assert_eq!(seen["gaps"][0]["gaps_over_1_min"], 0, "{seen:#}");
     assert_eq!(seen["time_zones"][1]["result"], "PASS");
     assert_eq!(seen["rows"][0]["distinct_ids"], 1);
