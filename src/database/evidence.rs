@@ -20,6 +20,10 @@ pub async fn look(
     for name in tables {
         found.extend(catalog::table(client, name).await?);
     }
+    // A history was just loaded, most likely: what is asked of it next should be planned by what is there.
+    for table in found.iter().filter(|table| table.owned) {
+        catalog::analyze(client, &table.name).await?;
+    }
     rows(client, &found, report).await?;
     references(client, tables, report).await?;
     zones(client, report).await?;

@@ -1,11 +1,11 @@
-//! What follows a load that is whole: the shift calendar, fresh statistics, and what was decided on the way.
+//! What follows a load that is whole: the shift calendar, and what was decided on the way.
 
 use tokio_postgres::Client;
 
 use super::Outcome;
 use crate::config::plan::Plan;
 use crate::pipeline::job::Job;
-use crate::sink::{SinkError, catalog, ledger, shifts};
+use crate::sink::{SinkError, ledger, shifts};
 
 /// Puts shifts in place, and tells what stages decided; for tables that are done.
 pub(super) async fn run(
@@ -14,9 +14,6 @@ pub(super) async fn run(
     outcome: &mut Outcome,
 ) -> Result<(), SinkError> {
     for table in outcome.tables.iter().filter(|table| table.done) {
-        if table.job.target.owned {
-            catalog::analyze(client, &table.job.target.name).await?;
-        }
         let target = table.job.target.name.to_string();
         let told = decided(client, &table.job).await?;
         outcome.told.extend(told.into_iter().map(|line| format!("{target}: {line}")));
