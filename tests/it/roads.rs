@@ -3,11 +3,12 @@
 //! must lead to the same OEE.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::support::tool::Run;
-use crate::support::{Database, Scene};
+use crate::support::{Database, Scene, random};
 
 /// One system, carried over and computed.
 struct Road {
@@ -244,16 +245,47 @@ fn three_systems_of_one_plant_lead_to_the_same_oee() {
     assert!(compared > 200 && of_oee > 100, "{compared} compared, {of_oee} of them with an OEE");
 }
 
+/// Rows and their hashes, by table.
+fn digest(road: &Road) -> [String; 3] {
+    ["equipment_states", "production_counts", "quality_events"].map(|table| {
+        road.scene.database.text(&format!(
+            "select count(*) || ' ' || coalesce(sum(hashtext(t::text)::bigint), 0)
+             from public.{table} t"
+        ))
+    })
+}
+
+#[test]
+fn killed_at_random_moments_each_road_ends_the_same() {
+    let mut random = random();
+    for (system, options) in [("legacy17", ["--days", "5"]), ("simple7", ["--days", "5"])] {
+        let whole = Road::of_database(system, &options);
+        let (rows, computed) = (digest(&whole), whole.computed());
+        whole.scene.database.run(
+            "drop schema millstream cascade; truncate public.equipment_states, public.production_counts,
+             public.quality_events, public.oee_calculations, public.\"ShiftInstance\", public.\"Site\",
+             public.\"Product\" cascade",
+        );
+        let mut kills = 0;
+        for words in [["backfill", "pipeline.toml"], ["oee", "compute"]] {
+            for _ in 0..6 {
+                let tool = whole.scene.millstream(&words).env("SOURCE", &whole.source);
+                let mut running = tool.start();
+                std::thread::sleep(Duration::from_millis(random.u64(20..700)));
+                kills += usize::from(running.kill());
+            }
+            whole.run(&words);
+        }
+        println!("{system}: {kills} kills");
+        assert!(kills > 2, "{system}: only {kills} of 12 met a run under way");
+        assert_eq!(digest(&whole), rows, "{system}");
+        assert_eq!(whole.computed(), computed, "{system}");
+        whole.run(&["verify", "pipeline.toml", "--deep"]);
+    }
+}
+
 #[test]
 fn a_road_that_is_travelled_twice_doubles_nothing() {
-    let digest = |road: &Road| {
-        ["equipment_states", "production_counts", "quality_events"].map(|table| {
-            road.scene.database.text(&format!(
-                "select count(*) || ' ' || coalesce(sum(hashtext(t::text)::bigint), 0)
-                 from public.{table} t"
-            ))
-        })
-    };
     let roads = [
         Road::of_database("legacy17", &["--days", "4"]),
         Road::of_database("simple7", &["--days", "4"]),
