@@ -70,12 +70,16 @@ struct State {
     latency_us: Option<Histogram<u64>>,
     restarts: u64,
     last_line: Instant,
+    /// Since when rows come: what was found out before them says nothing about their rate.
+    moving: Instant,
     /// Rows done at some moments, for the plot of the report.
     curve: Vec<(f64, u64)>,
 }
 
 /// Lines are for logs: one now and then is enough.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+/// From then on the time left is told.
+const SETTLED: Duration = Duration::from_secs(2);
 
 impl Progress {
     /// Progress over `total` rows.
@@ -111,6 +115,7 @@ impl Progress {
                 latency_us: Histogram::new_with_bounds(1, 600_000_000, 3).ok(),
                 restarts: 0,
                 last_line: now,
+                moving: now,
                 curve: vec![(0.0, 0)],
             }),
             total: AtomicU64::new(total),
@@ -124,7 +129,11 @@ impl Progress {
     /// Sets what there is to do, once it is known.
     pub fn expect(&self, total: u64) {
         self.total.store(total, Ordering::Relaxed);
+        if let Ok(mut state) = self.state.lock() {
+            state.moving = Instant::now();
+        }
         self.bar.set_length(total);
+        self.bar.reset_eta();
     }
 
     /// So many are done.
@@ -155,25 +164,31 @@ impl Progress {
         self.bar.set_position(read);
         if state.last_line.elapsed() >= LINE_EVERY {
             state.last_line = Instant::now();
+            let moving = state.moving.elapsed();
             drop(state);
-            self.show(read, seconds);
+            self.show(read, moving);
         }
     }
 
-    fn show(&self, read: u64, seconds: f64) {
+    fn show(&self, read: u64, moving: Duration) {
         let total = self.total.load(Ordering::Relaxed);
-        let rate = read as f64 / seconds.max(0.001);
+        let rate = read as f64 / moving.as_secs_f64().max(0.001);
         let left = total.saturating_sub(read) as f64 / rate.max(0.001);
+        // The first moments tell nothing of the rest.
+        let known = moving >= SETTLED;
         let percent = 100.0 * read as f64 / total.max(1) as f64;
         let what = self.what;
         match self.style {
-            Style::Plain => self.line(&format!(
-                "{read} of {total} {what} ({percent:.0}%), {rate:.0} {what}/s, {left:.0} s left"
-            )),
+            Style::Plain => {
+                let left = if known { format!(", {left:.0} s left") } else { String::new() };
+                self.line(&format!(
+                    "{read} of {total} {what} ({percent:.0}%), {rate:.0} {what}/s{left}"
+                ));
+            }
             Style::Json => eprintln!(
                 "{}",
                 serde_json::json!({ "read": read, "total": total, format!("{what}_per_s"): rate.round(),
-                    "seconds_left": left.round() })
+                    "seconds_left": known.then(|| left.round()) })
             ),
             Style::Auto | Style::None => {}
         }
