@@ -59,6 +59,9 @@ pub async fn up(
     Ok(applied)
 }
 
+/// How long a lock is waited for in any case.
+const GRACE: Duration = Duration::from_millis(1_500);
+
 /// Takes the runners' lock, polled for outside any transaction.
 pub async fn lock(client: &Client, wait: Duration) -> Result<(), MigrateError> {
     let since = Instant::now();
@@ -67,7 +70,8 @@ pub async fn lock(client: &Client, wait: Duration) -> Result<(), MigrateError> {
         if client.query_one(sql, &[]).await?.get(0) {
             return Ok(());
         }
-        if since.elapsed() >= wait {
+        // The session of a runner that has just ended may be on its way out.
+        if since.elapsed() >= wait.max(GRACE) {
             return Err(MigrateError::Locked { seconds: wait.as_secs() });
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
