@@ -1,7 +1,8 @@
 -- 006 - Shift Days and Evidence
 -- On which days a shift is worked; how far what is known of a unit reaches; what a result was computed from.
 
-alter table public."Shift" add column if not exists "weekDays" smallint[];
+alter table public."Shift" add column if not exists "weekDays" smallint[]
+    check ("weekDays" <@ '{1,2,3,4,5,6,7}'::smallint[] and array_position("weekDays", null) is null);
 comment on column public."Shift"."weekDays" is
     'new: days on which the shift starts, 1 Monday to 7 Sunday; null is every day';
 

@@ -104,7 +104,9 @@ fn read_plan(reader: &mut Reader<'_>, root: &Section<'_>, file: &Path) -> Option
         missing(reader, root, "table", "at least one [[table]] with `from` and `to`");
     }
     let shifts = root.sections(reader, "shift");
-    let shifts = shifts.iter().filter_map(|section| super::shift::read(reader, section)).collect();
+    let shifts: Vec<_> =
+        shifts.iter().filter_map(|section| super::shift::read(reader, section)).collect();
+    super::shift::check(reader, &shifts);
     let findings = root.sections(reader, "finding");
     let findings = findings.iter().filter_map(|section| read_finding(reader, section)).collect();
     let tables: Vec<Option<TablePlan>> =

@@ -58,6 +58,10 @@ pub(super) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Shi
         reader.problems.error(code.place, &section.key("code"), message, "");
     }
     let name = section.text(reader, "name").map_or_else(|| code.value.clone(), |text| text.value);
+    if name.chars().count() > 100 {
+        let message = "the name of a shift has at most 100 characters".to_owned();
+        reader.problems.error(section.place, &section.key("name"), message, "");
+    }
     let break_minutes = minutes.and_then(|minutes| i32::try_from(minutes).ok());
     Some(ShiftPlan {
         site: section.text(reader, "site").map_or_else(|| "*".to_owned(), |text| text.value),
@@ -71,6 +75,22 @@ pub(super) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Shi
         break_minutes: break_minutes.unwrap_or(0),
         place: section.place,
     })
+}
+
+/// Notes shifts that would overwrite each other: one code twice for a site, or for a site and for all.
+pub(super) fn check(reader: &mut Reader<'_>, shifts: &[ShiftPlan]) {
+    for (index, shift) in shifts.iter().enumerate() {
+        let meets = |other: &&ShiftPlan| {
+            let site = other.site == shift.site || other.site == "*" || shift.site == "*";
+            other.code == shift.code && site
+        };
+        if shifts.iter().take(index).any(|other| meets(&other)) {
+            let message =
+                format!("the shift {} is there twice for site {}", shift.code, shift.site);
+            let hint = "a site has each code once; `*` is every site";
+            reader.problems.error(shift.place, "shift", message, hint);
+        }
+    }
 }
 
 fn read_days(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<i16> {

@@ -121,7 +121,12 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Section<'_>) -> Option<Stage
 }
 
 fn read_states(reader: &mut Reader<'_>, section: &Section<'_>) -> StatesPlan {
-    let hold_us = span(reader, section, "hold").filter(|us| *us > 0);
+    let hold_us = span(reader, section, "hold");
+    if hold_us == Some(0) {
+        let message = "a sample that holds for no time says nothing".to_owned();
+        let hint = "leave `hold` out for samples that hold until the next one";
+        reader.problems.error(section.place, &section.key("hold"), message, hint);
+    }
     let microstop_us = span(reader, section, "microstop").unwrap_or(0);
     let otherwise = section.text(reader, "otherwise");
     let state = otherwise.as_ref().map(|text| State::canonical(&text.value));

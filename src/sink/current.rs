@@ -3,11 +3,11 @@
 //! Closed intervals are rows of `equipment_states`; the open one shows in `"Equipment"` and is only ever
 //! replaced by a later one.
 
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::{Client, GenericClient, Statement};
 
 use super::SinkError;
 use super::ledger::PgTime;
-use crate::schema::{TableName, TargetTable, quote};
+use crate::schema::{TableName, TargetTable};
 
 /// The open state of one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub fn shows(units: &TargetTable) -> bool {
 /// The statement for a table of units. Rows are locked in the order of their ids, so that two lanes never
 /// wait for each other.
 pub(super) async fn prepare(client: &Client, units: &TableName) -> Result<Statement, SinkError> {
-    let table = format!("{}.{}", quote(&units.schema), quote(&units.name));
+    let table = units.quoted();
     let sql = format!(
         "with told as (select * from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[]) \
              as told (id, state, since, seen)), \
@@ -60,5 +60,22 @@ pub(super) async fn write(
     let since: Vec<PgTime> = current.iter().map(|unit| PgTime(unit.since)).collect();
     let seen: Vec<PgTime> = current.iter().map(|unit| PgTime(unit.seen)).collect();
     client.execute(statement, &[&ids, &states, &since, &seen]).await?;
+    Ok(())
+}
+
+/// Forgets what the units do that a pipeline told of.
+pub async fn forget(
+    client: &impl GenericClient,
+    pipeline: &str,
+    units: &TableName,
+) -> Result<(), SinkError> {
+    let sql = format!(
+        "update {} set \"currentState\" = 'UNKNOWN', \"currentStateSince\" = null, \"lastSeenAt\" = null \
+         where id in (select substr(t.key, 8) from millstream.state t \
+             join millstream.stream s using (stream_id) \
+             where s.pipeline = $1 and t.key like 'states %')",
+        units.quoted()
+    );
+    client.execute(&sql, &[&pipeline]).await?;
     Ok(())
 }

@@ -14,6 +14,8 @@ pub struct Put {
     pub changed: u64,
     /// Shifts that name a site which is not there.
     pub homeless: Vec<String>,
+    /// Shifts that somebody else put there.
+    pub foreign: Vec<String>,
 }
 
 /// Where shifts go.
@@ -27,7 +29,8 @@ pub async fn can_take(client: &Client) -> Result<bool, SinkError> {
     Ok(found.is_some_and(|table| table.column("weekDays").is_some()))
 }
 
-/// Puts the shifts of a file in place: the same again changes nothing.
+/// Puts the shifts of a file in place: the same again changes nothing, and a shift that the source or a
+/// person put there is left as it is.
 pub async fn put(client: &Client, shifts: &[ShiftPlan]) -> Result<Put, SinkError> {
     let sql = "insert into public.\"Shift\" (id, \"siteId\", \"shiftCode\", \"shiftName\", \
                \"startTime\", \"endTime\", \"breakMinutes\", \"breakWindows\", \"weekDays\") \
@@ -37,7 +40,7 @@ pub async fn put(client: &Client, shifts: &[ShiftPlan]) -> Result<Put, SinkError
                \"shiftName\" = excluded.\"shiftName\", \"startTime\" = excluded.\"startTime\", \
                \"endTime\" = excluded.\"endTime\", \"breakMinutes\" = excluded.\"breakMinutes\", \
                \"breakWindows\" = excluded.\"breakWindows\", \"weekDays\" = excluded.\"weekDays\" \
-               where (\"Shift\".\"shiftName\", \"Shift\".\"startTime\", \"Shift\".\"endTime\", \
+               where \"Shift\".id = excluded.id and (\"Shift\".\"shiftName\", \"Shift\".\"startTime\", \"Shift\".\"endTime\", \
                \"Shift\".\"breakMinutes\", \"Shift\".\"breakWindows\", \"Shift\".\"weekDays\") \
                is distinct from (excluded.\"shiftName\", excluded.\"startTime\", excluded.\"endTime\", \
                excluded.\"breakMinutes\", excluded.\"breakWindows\", excluded.\"weekDays\")";
@@ -65,6 +68,12 @@ pub async fn put(client: &Client, shifts: &[ShiftPlan]) -> Result<Put, SinkError
             &days,
         ];
         put.changed += client.execute(sql, &parameters).await?;
+        let sql = "select s.code from public.\"Site\" s join public.\"Shift\" f on f.\"siteId\" = s.id \
+                   where $1 in (s.code, '*') and f.\"shiftCode\" = $2 \
+                   and f.id <> md5(s.id || ' ' || $2) order by 1";
+        for row in client.query(sql, &[&shift.site, &shift.code]).await? {
+            put.foreign.push(format!("{} of site {}", shift.code, row.get::<_, String>(0)));
+        }
     }
     Ok(put)
 }

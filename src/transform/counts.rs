@@ -103,47 +103,39 @@ impl Counts {
         }
     }
 
-    /// What the counter counted since its last reading; nothing at its first one.
+    /// What the counter counted since its last reading, and the counter as it stands then.
     fn read_counter(
-        &mut self,
+        &self,
         key: &str,
         (at, values): (i64, [Option<i64>; 4]),
-    ) -> Result<Reading, Refusal> {
-        let Some(counter) = self.counters.get_mut(key) else {
-            let first = Counter { at, values, rollovers: 0, resets: 0 };
-            self.counters.insert(key.to_owned(), first);
-            self.changed.insert(key.to_owned());
-            return Ok(Reading::First);
+    ) -> Result<(Reading, Counter), Refusal> {
+        let Some(counter) = self.counters.get(key) else {
+            return Ok((Reading::First, Counter { at, values, rollovers: 0, resets: 0 }));
         };
+        let mut counter = counter.clone();
         if at < counter.at {
-            return Err(refusal(self.fields.at, Reason::Late));
+            return Err(Refusal::at(self.fields.at, Reason::Late));
         }
         if (at, values) == (counter.at, counter.values) {
-            return Ok(Reading::Same);
+            return Ok((Reading::Same, counter));
         }
         let mut counted = [None; 4];
         for ((counted, before), now) in counted.iter_mut().zip(&mut counter.values).zip(values) {
-            // A value that is missing once is no reset: the next one counts from the last that was there.
-            let Some(now) = now else { continue };
-            let delta = before
-                .map(|before| counter::delta(before, now, self.plan.modulus, self.plan.max_delta));
+            let (Some(last), Some(now)) = (*before, now) else {
+                // A value that is missing once counted nothing this time, and is not made up from the
+                // others: the next one counts from the last that was there. At its first it counts nothing.
+                *counted = before.or(now).map(|_| 0);
+                *before = now.or(*before);
+                continue;
+            };
+            let delta = counter::delta(last, now, self.plan.modulus, self.plan.max_delta);
+            counter.rollovers += u64::from(matches!(delta, Delta::Rollover(_)));
+            counter.resets += u64::from(matches!(delta, Delta::Reset(_)));
             *before = Some(now);
-            *counted = Some(match delta {
-                None => 0,
-                Some(Delta::Counted(count)) => count,
-                Some(Delta::Rollover(count)) => {
-                    counter.rollovers += 1;
-                    count
-                }
-                Some(Delta::Reset(count)) => {
-                    counter.resets += 1;
-                    count
-                }
-            });
+            *counted = Some(delta.pieces());
         }
         counter.at = at;
-        self.changed.insert(key.to_owned());
-        Ok(Reading::Counted(counted))
+        Ok((Reading::Counted(counted), counter))
     }
 
     fn hand_out(
@@ -152,9 +144,10 @@ impl Counts {
         (at, counts): (i64, [Option<i64>; 4]),
         out: &mut dyn FnMut(&[Datum<'_>]),
     ) -> Result<(), Refusal> {
-        let too_large = || refusal(self.fields.values[0], Reason::OutOfRange);
+        let too_large = || Refusal::at(self.fields.values[0], Reason::OutOfRange);
         let [total, good, scrap, rework] = counts;
-        let (scrap, rework) = (scrap.unwrap_or(0), rework.unwrap_or(0));
+        let scrap = scrap.or_else(|| rest(total, good, rework)).unwrap_or(0);
+        let rework = rework.unwrap_or(0);
         let bad = scrap.checked_add(rework).ok_or_else(too_large)?;
         let (total, good) = match (total, good) {
             (Some(total), Some(good)) => (total, good),
@@ -162,7 +155,7 @@ impl Counts {
             (None, Some(good)) => (good.checked_add(bad).ok_or_else(too_large)?, good),
             // Bad ones alone are what was made; with a total of 0 they are taken from the good ones.
             (None, None) if bad != 0 => (bad, 0),
-            (None, None) => return Err(refusal(self.fields.values[1], Reason::NotNull)),
+            (None, None) => return Err(Refusal::at(self.fields.values[1], Reason::NotNull)),
         };
         let fields = &self.fields;
         out(&[
@@ -211,8 +204,7 @@ impl Step for Counts {
         record: &Record,
         out: &mut dyn FnMut(&[Datum<'_>]),
     ) -> Result<Taken, Refusal> {
-        let at = record.whole(self.fields.at);
-        let at = at.ok_or_else(|| refusal(self.fields.at, Reason::NotNull))?;
+        let at = record.instant(self.fields.at)?;
         let values = self.fields.values.map(|field| record.whole(field));
         if self.plan.mode == CountsMode::Event {
             self.hand_out(record, (at, values), out)?;
@@ -223,14 +215,17 @@ impl Step for Counts {
             Some(counter) => format!("{equipment} {counter}"),
             None => equipment.to_owned(),
         };
-        match self.read_counter(&key, (at, values))? {
-            Reading::Same => Ok(Taken::Duplicate),
+        let (reading, counter) = self.read_counter(&key, (at, values))?;
+        match reading {
+            Reading::Same => return Ok(Taken::Duplicate),
             Reading::Counted(counted) if counted.iter().flatten().any(|count| *count != 0) => {
                 self.hand_out(record, (at, counted), out)?;
-                Ok(Taken::Used)
             }
-            Reading::First | Reading::Counted(_) => Ok(Taken::Used),
+            Reading::First | Reading::Counted(_) => {}
         }
+        self.changed.insert(key.clone());
+        self.counters.insert(key, counter);
+        Ok(Taken::Used)
     }
 
     fn changed(&mut self) -> Vec<(String, Vec<u8>)> {
@@ -252,8 +247,12 @@ impl Step for Counts {
     }
 }
 
-fn refusal(field: Option<usize>, reason: Reason) -> Refusal {
-    Refusal { field: field.unwrap_or_default(), reason }
+/// What is neither good nor to be worked on again, where the source counts all and the good ones alone. More
+/// good ones than there are in all are a contradiction, which is left to be seen.
+fn rest(total: Option<i64>, good: Option<i64>, rework: Option<i64>) -> Option<i64> {
+    let total = total?;
+    let rest = total.checked_sub(good?)?.checked_sub(rework.unwrap_or(0))?;
+    (rest.signum() * total.signum() >= 0).then_some(rest)
 }
 
 #[cfg(test)]

@@ -88,7 +88,9 @@ impl Reason {
             Self::Late => {
                 "older than a record before it, and what was made of that one is certain: order the query by time"
             }
-            Self::TooManyOverlaps => "more than 32 events of one unit at one instant",
+            Self::TooManyOverlaps => {
+                "more events of one unit at one instant than can be told apart"
+            }
         }
     }
 }
@@ -100,4 +102,11 @@ pub struct Refusal {
     pub field: usize,
     /// Why.
     pub reason: Reason,
+}
+
+impl Refusal {
+    /// About a column of a record, which is a field of the mapping where it is there.
+    fn at(field: Option<usize>, reason: Reason) -> Self {
+        Self { field: field.unwrap_or_default(), reason }
+    }
 }

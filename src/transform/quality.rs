@@ -67,13 +67,14 @@ impl Step for Quality {
     ) -> Result<Taken, Refusal> {
         let [equipment, at, event, code, category, quantity, severity, product, order, operator] =
             self.fields;
-        let kind = known(&EVENTS, record.text(event)).ok_or(refusal(event, Reason::Unmapped))?;
+        let kind =
+            known(&EVENTS, record.text(event)).ok_or(Refusal::at(event, Reason::Unmapped))?;
         let grave = match record.text(severity) {
             None | Some("") => None,
-            word => Some(known(&SEVERITIES, word).ok_or(refusal(severity, Reason::Unmapped))?),
+            word => Some(known(&SEVERITIES, word).ok_or(Refusal::at(severity, Reason::Unmapped))?),
         };
-        let instant = record.whole(at).ok_or(refusal(at, Reason::NotNull))?;
-        let pieces = record.whole(quantity).ok_or(refusal(quantity, Reason::NotNull))?;
+        let instant = record.instant(at)?;
+        let pieces = record.whole(quantity).ok_or(Refusal::at(quantity, Reason::NotNull))?;
         out(&[
             Datum::Timestamp(instant),
             Datum::Text(format!("{:032x}", record.key).into()),
@@ -102,10 +103,6 @@ impl Step for Quality {
 fn known(words: &[&'static str], word: Option<&str>) -> Option<&'static str> {
     let word = word?;
     words.iter().find(|known| known.eq_ignore_ascii_case(word)).copied()
-}
-
-fn refusal(field: Option<usize>, reason: Reason) -> Refusal {
-    Refusal { field: field.unwrap_or_default(), reason }
 }
 
 #[cfg(test)]

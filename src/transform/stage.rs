@@ -3,10 +3,10 @@
 //! A mapping brings a row of the source to a [`Record`], with its zones, units and words put right; a stage
 //! takes one record after the other and hands out whole rows of the target when they are certain.
 
-use super::Refusal;
 use super::counts::Counts;
 use super::quality::Quality;
 use super::states::States;
+use super::{Reason, Refusal};
 use crate::config::stage::StagePlan;
 use crate::schema::{Datum, PgType, TargetColumn, TargetTable};
 
@@ -209,6 +209,15 @@ impl Record {
         match self.slot(field) {
             Slot::Whole(number) => Some(number),
             _ => None,
+        }
+    }
+
+    /// An instant that has a place on the time line, µs since 2000: infinities have none.
+    pub(super) fn instant(&self, field: Option<usize>) -> Result<i64, Refusal> {
+        match self.whole(field) {
+            None => Err(Refusal::at(field, Reason::NotNull)),
+            Some(i64::MIN | i64::MAX) => Err(Refusal::at(field, Reason::OutOfRange)),
+            Some(instant) => Ok(instant),
         }
     }
 

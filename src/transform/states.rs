@@ -122,7 +122,7 @@ impl States {
             None | Some("event") => Ok(Kind::Event),
             Some("sample") => Ok(Kind::Sample),
             Some("tick") => Ok(Kind::Tick),
-            Some(_) => Err(refusal(self.fields.kind, Reason::Unmapped)),
+            Some(_) => Err(Refusal::at(self.fields.kind, Reason::Unmapped)),
         }
     }
 
@@ -194,17 +194,21 @@ impl Step for States {
         out: &mut dyn FnMut(&[Datum<'_>]),
     ) -> Result<Taken, Refusal> {
         let equipment = record.text(self.fields.equipment).unwrap_or_default();
-        let at = record.whole(self.fields.at);
-        let at = at.ok_or_else(|| refusal(self.fields.at, Reason::NotNull))?;
-        let until = record.whole(self.fields.until);
+        let at = record.instant(self.fields.at)?;
+        // An end that never comes is none.
+        let until = record.whole(self.fields.until).filter(|until| *until != i64::MAX);
         let kind = self.kind(record)?;
         if kind == Kind::Event && until.is_some_and(|until| until < at) {
-            return Err(refusal(self.fields.until, Reason::EndsBeforeStart));
+            return Err(Refusal::at(self.fields.until, Reason::EndsBeforeStart));
         }
         if self.units.get(equipment).is_some_and(|unit| at < unit.front) {
-            return Err(refusal(self.fields.at, Reason::Late));
+            return Err(Refusal::at(self.fields.at, Reason::Late));
         }
         let (label, known) = self.label(record);
+        let unit = self.units.get(equipment);
+        if kind == Kind::Event && unit.is_some_and(|unit| !unit.has_room(at, &label)) {
+            return Err(Refusal::at(self.fields.until, Reason::TooManyOverlaps));
+        }
         let unit = match self.units.entry(equipment.to_owned()) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Unit::new(at)),
@@ -218,15 +222,12 @@ impl Step for States {
         if !unit.hears(record.digest()) {
             return Ok(Taken::Duplicate);
         }
-        let taken = match kind {
+        match kind {
             Kind::Sample => unit.sample(at, label),
             Kind::Event => unit.begin(at, until, label),
-            Kind::Tick => true,
-        };
-        unit.settle(&self.plan, &mut emit);
-        if !taken {
-            return Err(refusal(self.fields.until, Reason::TooManyOverlaps));
+            Kind::Tick => {}
         }
+        unit.settle(&self.plan, &mut emit);
         unit.unmapped += u64::from(!known);
         Ok(Taken::Used)
     }
@@ -250,10 +251,6 @@ impl Step for States {
     }
 }
 
-fn refusal(field: Option<usize>, reason: Reason) -> Refusal {
-    Refusal { field: field.unwrap_or_default(), reason }
-}
-
 /// At most as long as the column for reasons.
 fn cut(word: &str) -> String {
     word.chars().take(255).collect()
@@ -267,7 +264,7 @@ fn hand_out(
     out: &mut dyn FnMut(&[Datum<'_>]),
 ) {
     let Label { state, reason, order, operator } = &run.label;
-    let length = end - run.start;
+    let length = end.saturating_sub(run.start);
     let short = length <= plan.microstop_us && state.category() == Category::AvailabilityLoss;
     let setup = matches!(state, State::Setup | State::Changeover);
     let (state, category) = match short && !setup {

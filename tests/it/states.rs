@@ -264,3 +264,22 @@ fn a_record_that_cannot_be_used_leaves_the_state_alone() {
     let said = scene.millstream(&["dead-letter", "replay", "pipeline.toml"]).run();
     assert!(said.out.contains("correct it in the source"), "{}{}", said.out, said.err);
 }
+
+#[test]
+fn shifts_are_put_once_and_what_a_person_put_stays() {
+    let scene = scene();
+    drop(scene.source(&source(60, 1)));
+    scene.backfill().ends(0);
+    let database = &scene.database;
+    let shift = "select \"startTime\" || ' ' || \"shiftName\" from public.\"Shift\"";
+    assert_eq!(database.text(shift), "06:00 EARLY");
+    let again = scene.backfill().ends(0);
+    assert!(!again.out.contains("put in place"), "{}", again.out);
+    scene.write("pipeline.toml", &PIPELINE.replace("start = \"06:00\"", "start = \"05:30\""));
+    let changed = scene.backfill().ends(0);
+    assert!(changed.out.contains("1 shifts put in place"), "{}", changed.out);
+    database.run("update public.\"Shift\" set id = 'mine', \"startTime\" = '07:00'");
+    let left = scene.backfill().ends(0);
+    assert!(left.out.contains("EARLY of site SITE was there before this file"), "{}", left.out);
+    assert_eq!(database.text(shift), "07:00 EARLY");
+}

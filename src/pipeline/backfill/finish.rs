@@ -23,6 +23,11 @@ pub(super) async fn run(
         if put.changed > 0 {
             outcome.told.push(format!("{} shifts put in place", put.changed));
         }
+        for shift in put.foreign {
+            outcome
+                .told
+                .push(format!("shift {shift} was there before this file, and is left as it is"));
+        }
         let homeless = put.homeless.into_iter();
         outcome
             .unpaid

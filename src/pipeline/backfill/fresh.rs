@@ -6,7 +6,7 @@ use crate::config::plan::Plan;
 use crate::pipeline::failure::RunError;
 use crate::pipeline::job::Job;
 use crate::schema::TableName;
-use crate::sink::SinkError;
+use crate::sink::{SinkError, current};
 
 pub(super) async fn forget(client: &mut Client, plan: &Plan, jobs: &[Job]) -> Result<(), RunError> {
     let transaction = client.transaction().await.map_err(SinkError::from)?;
@@ -32,6 +32,12 @@ pub(super) async fn forget(client: &mut Client, plan: &Plan, jobs: &[Job]) -> Re
             if filled.get(0) {
                 return Err(RunError::NotEmpty(name.to_string()));
             }
+        }
+    }
+    // What units do now was known from rows that are gone.
+    for job in jobs {
+        if let Some(units) = &job.destination.units {
+            current::forget(&transaction, &plan.name, units).await?;
         }
     }
     // A zombie of an earlier run finds its partition gone and cannot commit.

@@ -43,6 +43,10 @@ fn numbers_of_pieces_are_completed_and_never_changed() {
         ([Some(50), None, Some(2), None], [7, 50, 48, 2, 0]),
         ([None, Some(10), Some(1), Some(2)], [7, 13, 10, 1, 2]),
         ([Some(100), Some(90), Some(5), None], [7, 100, 90, 5, 0]),
+        // All and the good ones: the rest is scrap, unless there are more good ones than all.
+        ([Some(100), Some(90), None, None], [7, 100, 90, 10, 0]),
+        ([Some(100), Some(90), None, Some(4)], [7, 100, 90, 6, 4]),
+        ([Some(90), Some(100), None, None], [7, 90, 100, 0, 0]),
         // A correction, and scrap that was first counted as good.
         ([None, Some(-4), None, None], [7, -4, -4, 0, 0]),
         ([Some(0), None, Some(5), None], [7, 0, -5, 5, 0]),
@@ -70,6 +74,41 @@ fn a_counter_rolls_over_or_is_set_back() {
     assert_eq!(run(&mut stage, 500, good(12)), Ok(vec![]), "it stands still");
     assert_eq!(run(&mut stage, 450, good(13)), Err(Refusal { field: 2, reason: Reason::Late }));
     assert_eq!(stage.told().len(), 2);
+}
+
+#[test]
+fn a_value_that_is_missing_once_is_not_made_up() {
+    let mut stage = Stage::new(&StagePlan::Counts(plan(CountsMode::Cumulative)), &FIELDS);
+    let both = |total, good| [Some(total), good, None, None];
+    run(&mut stage, 100, both(100, Some(90))).unwrap();
+    let first = run(&mut stage, 200, both(110, None)).unwrap();
+    let second = run(&mut stage, 300, both(120, Some(105))).unwrap();
+    let good: i64 = first.iter().chain(&second).map(|row| row[2]).sum();
+    let total: i64 = first.iter().chain(&second).map(|row| row[1]).sum();
+    assert_eq!((total, good), (20, 15));
+}
+
+#[test]
+fn a_reading_that_is_refused_leaves_the_counter_as_it_was() {
+    let mut stage = Stage::new(&StagePlan::Counts(plan(CountsMode::Cumulative)), &FIELDS);
+    run(&mut stage, 100, [Some(0), None, Some(0), None]).unwrap();
+    let kept = stage.changed();
+    let refused = run(&mut stage, 200, [Some(i64::MIN), None, Some(i64::MAX), None]);
+    assert_eq!(refused, Err(Refusal { field: 3, reason: Reason::OutOfRange }));
+    assert_eq!(stage.changed(), []);
+    let mut other = Stage::new(&StagePlan::Counts(plan(CountsMode::Cumulative)), &FIELDS);
+    assert!(other.restore(&kept));
+    let values = [Some(5), None, Some(1), None];
+    assert_eq!(run(&mut stage, 300, values), run(&mut other, 300, values));
+}
+
+#[test]
+fn an_instant_without_end_is_no_time_of_a_count() {
+    let mut stage = Stage::new(&StagePlan::Counts(plan(CountsMode::Cumulative)), &FIELDS);
+    for at in [i64::MIN, i64::MAX] {
+        let refused = run(&mut stage, at, [Some(1), None, None, None]);
+        assert_eq!(refused, Err(Refusal { field: 2, reason: Reason::OutOfRange }));
+    }
 }
 
 #[test]

@@ -225,15 +225,50 @@ fn late_reversed_and_repeated_records_are_told_apart() {
 #[test]
 fn so_many_overlaps_are_no_stops_any_more() {
     let mut stage = Stage::new(&StagePlan::States(plan()), &FIELDS);
-    let refused = (0..100).filter(|at| {
-        let reason =
-            (at % 2 == 0).then_some("a reason \"in words\" of some length, as people write");
-        let told = Told { reason, ..event(*at, Some(1_000 + at), "DOWN") };
-        stage.step(&record(&told), &mut |_| {}).is_err()
-    });
-    assert_eq!(refused.count(), 68);
+    // The longest of reasons, of characters that take the most room in JSON.
+    let worst: &'static str = Box::leak("\u{1}".repeat(255).into_boxed_str());
+    let long = Told { reason: Some(worst), ..sample(0, "IDLE") };
+    stage.step(&record(&long), &mut |_| {}).unwrap();
+    let mut refused = 0;
+    for end in 1_000..1_100 {
+        let state = if end % 2 == 0 { "DOWN" } else { "SETUP" };
+        let before = stage.changed();
+        let told = Told { reason: Some("torn"), ..event(5, Some(end), state) };
+        if stage.step(&record(&told), &mut |_| {}).is_err() {
+            refused += 1;
+            assert_eq!(stage.changed(), [], "a record that is refused changes nothing: {before:?}");
+        }
+    }
+    assert!((60..90).contains(&refused), "{refused}");
+    stage.step(&record(&Told { reason: Some(worst), ..sample(5, "BREAK") }), &mut |_| {}).unwrap();
     let kept = stage.changed();
     assert!(kept[0].1.len() <= 8_192, "the ledger takes 8 KiB a key: {}", kept[0].1.len());
+}
+
+#[test]
+fn an_infinite_time_is_no_instant_and_an_infinite_end_is_none() {
+    let mut stage = Stage::new(&StagePlan::States(plan()), &FIELDS);
+    let at = |us: i64, until: i64| {
+        let mut record = Record::default();
+        record.push(&Datum::Text("M1".into()));
+        record.push(&Datum::Timestamp(us));
+        record.push(&Datum::Timestamp(until));
+        record.push(&Datum::Null);
+        record.push(&Datum::Text("DOWN".into()));
+        (0..4).for_each(|_| record.push(&Datum::Null));
+        record
+    };
+    for us in [i64::MIN, i64::MAX] {
+        let refused = stage.step(&at(us, i64::MAX), &mut |_| {});
+        assert_eq!(refused, Err(Refusal { field: 1, reason: Reason::OutOfRange }));
+    }
+    let mut rows = Rows::new();
+    stage.step(&at(-211_813_488_000_000_000, i64::MAX), &mut |_| {}).unwrap();
+    stage.step(&at(7 * MINUTE, i64::MAX), &mut |_| {}).unwrap();
+    stage.step(&record(&sample(9, "RUN")), &mut |data| rows.push(row(data))).unwrap();
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    let refused = stage.step(&at(10 * MINUTE, i64::MIN), &mut |_| {});
+    assert_eq!(refused, Err(Refusal { field: 2, reason: Reason::EndsBeforeStart }));
 }
 
 #[test]

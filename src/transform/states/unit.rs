@@ -4,10 +4,13 @@ use super::{Deserialize, Overlap, Serialize, State, StatesPlan, by_name};
 
 /// More events than this over one instant of one unit are no stops any more but a broken source.
 const EVENTS_MAX: usize = 32;
-/// Text of all of them: the ledger takes 8 KiB a unit, and the numbers need their share.
-const LABELS_BYTES_MAX: usize = 4_000;
+/// A unit as JSON with one more event: the ledger takes 8 KiB, and a sample and the open interval may still
+/// bring the longest of reasons.
+const BYTES_MAX: usize = 3_400;
+/// Numbers and names of an event as JSON.
+const EVENT_BYTES: usize = 96;
 /// Records of one instant that are remembered to tell a repetition.
-const HEARD_MAX: usize = 32;
+const HEARD_MAX: usize = 24;
 
 /// What a unit does during an interval; neighbours that say the same are one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,14 +23,6 @@ pub(super) struct Label {
     pub(super) order: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) operator: Option<String>,
-}
-
-impl Label {
-    /// Bytes of text, at most as many as they take in JSON.
-    fn weight(&self) -> usize {
-        let texts = [&self.reason, &self.order, &self.operator];
-        texts.into_iter().flatten().map(|text| text.len() * 2).sum::<usize>()
-    }
 }
 
 /// An event that has begun and is not over.
@@ -117,29 +112,31 @@ impl Unit {
         new
     }
 
+    /// Whether one more event may begin.
+    pub(super) fn has_room(&self, at: i64, label: &Label) -> bool {
+        let lasting = self.events.iter().filter(|event| event.end.is_some_and(|end| end > at));
+        let json = |value: &Label| serde_json::to_vec(value).map_or(usize::MAX, |json| json.len());
+        let bytes = lasting.clone().map(|event| json(&event.label) + EVENT_BYTES).sum::<usize>();
+        lasting.count() < EVENTS_MAX && bytes.saturating_add(json(label)) <= BYTES_MAX
+    }
+
     /// A sample. One that shows the unit at work ends every event that nobody ended.
-    pub(super) fn sample(&mut self, at: i64, label: Label) -> bool {
+    pub(super) fn sample(&mut self, at: i64, label: Label) {
         if label.state.produces() {
             self.events.retain(|event| event.end.is_some());
         }
         self.sample = Some((at, label));
-        true
     }
 
-    /// An event begins; one that has no end ends with it. `false` when too many of them overlap.
-    pub(super) fn begin(&mut self, start: i64, end: Option<i64>, label: Label) -> bool {
+    /// An event begins; one that has no end ends with it.
+    pub(super) fn begin(&mut self, start: i64, end: Option<i64>, label: Label) {
         self.events.retain(|other| other.end.is_some());
         if end == Some(start) {
-            return true;
-        }
-        let held: usize = self.events.iter().map(|event| event.label.weight()).sum();
-        if self.events.len() >= EVENTS_MAX || held + label.weight() > LABELS_BYTES_MAX {
-            return false;
+            return;
         }
         self.overlaps += u64::from(!self.events.is_empty());
         self.events_seen += 1;
         self.events.push(Event { start, end, number: self.events_seen, label });
-        true
     }
 
     /// Ends the open interval if something else holds at the front.
