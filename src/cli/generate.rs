@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use millstream::generate::database::Span;
+use millstream::generate::server::Span;
 use millstream::generate::{GenerateError, Written, legacy17, ms5, orders, simple7, telemetry};
 use millstream::observe::progress::Progress;
 use millstream::observe::report::{Report, Table};

@@ -39,6 +39,7 @@ use millstream::pipeline::lane::LaneError;
 use millstream::pipeline::resolve::ResolveError;
 use millstream::sink::session::{Server, SessionError};
 use millstream::sink::{SinkError, ledger};
+use millstream::source::SourceError;
 
 /// Brings a factory's data into TimescaleDB, exactly once, and proves it.
 #[derive(Parser)]
@@ -187,8 +188,11 @@ fn describe(error: &anyhow::Error) -> String {
 
 /// 2 when nothing was touched, 5 when the same command goes on, else 1.
 fn code(error: &anyhow::Error) -> u8 {
-    if error.is::<Problems>() || error.is::<ResolveError>() || error.is::<Usage>() {
+    if error.is::<Problems>() || error.is::<Usage>() {
         return 2;
+    }
+    if let Some(error) = error.downcast_ref::<ResolveError>() {
+        return of_resolving(error);
     }
     if let Some(SinkError::Session(SessionError::Url(_))) = error.downcast_ref() {
         return 2;
@@ -213,13 +217,14 @@ fn code(error: &anyhow::Error) -> u8 {
         },
     };
     match (error.downcast_ref::<RunError>(), migrate) {
-        (Some(RunError::Resolve(_) | RunError::NotEmpty(_)), _) => 2,
+        (Some(RunError::Resolve(error)), _) => of_resolving(error),
+        (Some(RunError::NotEmpty(_)), _) => 2,
         (Some(RunError::Register(error)), _)
             if !matches!(error, millstream::pipeline::register::RegisterError::Sink(_)) =>
         {
             2
         }
-        (Some(RunError::Source(_)), _) => 2,
+        (Some(RunError::Source(error)), _) => of_source(error),
         (Some(RunError::Busy { .. } | RunError::Sink(SinkError::Fenced)), _) => 5,
         (Some(RunError::Lane(LaneError::Sink { error: SinkError::Fenced, .. })), _) => 5,
         (_, Some(MigrateError::Locked { .. })) => 5,
@@ -227,6 +232,24 @@ fn code(error: &anyhow::Error) -> u8 {
         (_, Some(_)) => 2,
         _ => 1,
     }
+}
+
+/// A plan that does not fit is wrong; a server that is away is not.
+fn of_resolving(error: &ResolveError) -> u8 {
+    match error {
+        ResolveError::Problems(_) => 2,
+        ResolveError::Source(error) => of_source(error),
+        ResolveError::Sink(SinkError::Session(SessionError::Url(_))) => 2,
+        ResolveError::Sink(_) => 1,
+    }
+}
+
+/// A file that cannot be read, or a login or a name that is wrong, is for a person; the rest may pass.
+fn of_source(error: &SourceError) -> u8 {
+    let SourceError::Server { sqlstate, .. } = error else { return 2 };
+    let wrong =
+        |code: &String| ["28", "3D", "3F", "42"].iter().any(|class| code.starts_with(class));
+    if sqlstate.as_ref().is_some_and(wrong) { 2 } else { 1 }
 }
 
 /// Wrong usage that clap cannot see.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use millstream::database::evidence;
 use millstream::pipeline::{summary, verify};
 use millstream::schema::TableName;
+use millstream::sink::reject;
 
 use super::{Common, Ended};
 
@@ -30,6 +31,13 @@ pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result
     let verified = verify::all(&plan, &server, arguments.deep).await?;
     let mut report = summary::of_verification(&plan, &verified);
     let session = server.connect("millstream verify").await?;
+    let aside = reject::open_of(&session.client, &plan.name).await?;
+    if aside > 0 {
+        let file = arguments.pipeline.display();
+        report.note(format!(
+            "{aside} rows of the source are set aside and in no table: `millstream dead-letter list {file}`"
+        ));
+    }
     let mut tables: Vec<_> =
         verified.iter().filter_map(|table| TableName::parse(&table.table)).collect();
     tables.sort();

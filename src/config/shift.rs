@@ -84,6 +84,18 @@ pub(super) fn check(reader: &mut Reader<'_>, shifts: &[ShiftPlan]) {
             let site = other.site == shift.site || other.site == "*" || shift.site == "*";
             other.code == shift.code && site
         };
+        let overlaps = shifts.iter().take(index).find(|other| {
+            let site = other.site == shift.site || other.site == "*" || shift.site == "*";
+            site && other.code != shift.code && overlap(other, shift)
+        });
+        if let Some(other) = overlaps {
+            let message = format!(
+                "the shifts {} and {} overlap: what is made meanwhile counts in both",
+                other.code, shift.code
+            );
+            let hint = "end one where the other starts, or give them different days";
+            reader.problems.warn(shift.place, "shift", message, hint);
+        }
         if shifts.iter().take(index).any(|other| meets(&other)) {
             let message =
                 format!("the shift {} is there twice for site {}", shift.code, shift.site);
@@ -91,6 +103,27 @@ pub(super) fn check(reader: &mut Reader<'_>, shifts: &[ShiftPlan]) {
             reader.problems.error(shift.place, "shift", message, hint);
         }
     }
+}
+
+/// Whether two shifts have a minute of a week in common.
+fn overlap(one: &ShiftPlan, other: &ShiftPlan) -> bool {
+    const WEEK: i32 = 7 * 24 * 60;
+    let minutes = |clock: &str| {
+        let (hour, minute) = clock.split_once(':').unwrap_or((clock, "0"));
+        hour.parse::<i32>().unwrap_or(0) * 60 + minute.parse::<i32>().unwrap_or(0)
+    };
+    let spans = |shift: &ShiftPlan| -> Vec<(i32, i32)> {
+        let (start, end) = (minutes(&shift.start), minutes(&shift.end));
+        let length = if end > start { end - start } else { end - start + 24 * 60 };
+        let days = (1_i16..=7).filter(|day| shift.days.is_empty() || shift.days.contains(day));
+        days.map(|day| (i32::from(day - 1) * 24 * 60 + start, length)).collect()
+    };
+    spans(one).iter().any(|(start, length)| {
+        let later = |other: i32| (other - start).rem_euclid(WEEK);
+        spans(other).iter().any(|(begin, lasts)| {
+            later(*begin) < *length || (start - begin).rem_euclid(WEEK) < *lasts
+        })
+    })
 }
 
 fn read_days(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<i16> {

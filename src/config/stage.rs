@@ -83,21 +83,38 @@ impl StagePlan {
     /// What it means, one line: equal text, equal output.
     pub fn canonical(&self) -> String {
         match self {
-            Self::States(plan) => format!(
-                "states hold={:?} otherwise={} overlap={:?} microstop={} runs={}",
-                plan.hold_us,
-                plan.otherwise.name(),
-                plan.overlap,
-                plan.microstop_us,
-                plan.microstop_runs
-            ),
-            Self::Counts(plan) => format!(
-                "counts mode={:?} modulus={:?} max_delta={:?} before={}",
-                plan.mode, plan.modulus, plan.max_delta, plan.stamp_before
-            ),
+            Self::States(plan) => {
+                let hold = plan.hold_us.map_or("until the next".to_owned(), seconds);
+                let overlap = match plan.overlap {
+                    Overlap::LatestStart => "latest_start_wins",
+                    Overlap::Severity => "severity_first",
+                };
+                let microstop = seconds(plan.microstop_us);
+                let (otherwise, runs) = (plan.otherwise.name(), plan.microstop_runs);
+                format!(
+                    "states: hold {hold}, otherwise {otherwise}, overlap {overlap}, microstop {microstop} \
+                     as {}",
+                    if runs { "running" } else { "stop" }
+                )
+            }
+            Self::Counts(plan) => {
+                let number =
+                    |value: Option<i64>| value.map_or("none".to_owned(), |n| n.to_string());
+                format!(
+                    "counts: mode {}, modulus {}, max_delta {}, stamp {}",
+                    if plan.mode == CountsMode::Event { "event" } else { "cumulative" },
+                    number(plan.modulus),
+                    number(plan.max_delta),
+                    if plan.stamp_before { "before" } else { "at" }
+                )
+            }
             Self::Quality => "quality".to_owned(),
         }
     }
+}
+
+fn seconds(us: i64) -> String {
+    format!("{} s", us / 1_000_000)
 }
 
 /// Reads whichever of the three sections a table has.

@@ -187,19 +187,18 @@ async fn zones(client: &Client, report: &mut Report) -> Result<(), PostcheckErro
     Ok(())
 }
 
-/// Time between two intervals of a unit that no row covers, and time that is covered and not known.
+/// Time of a unit about which nothing is known: between two intervals, or in one that says so.
 async fn gaps(client: &Client) -> Result<Table, tokio_postgres::Error> {
-    let sql = "with next as (select \"equipmentId\", \"endTime\", state, \"startTime\", \
-               lead(\"startTime\") over (partition by \"equipmentId\" order by \"startTime\") as begins \
+    let sql = "with silence as (select \"equipmentId\", extract(epoch from \"endTime\" - \"startTime\") / 60 \
+               as minutes from public.equipment_states where state = 'UNKNOWN' \
+               union all select \"equipmentId\", extract(epoch from lead(\"startTime\") over \
+               (partition by \"equipmentId\" order by \"startTime\") - \"endTime\") / 60 \
                from public.equipment_states) \
-               select coalesce(e.code, n.\"equipmentId\"), \
-               count(*) filter (where begins - \"endTime\" > interval '1 minute'), \
-               (avg(extract(epoch from begins - \"endTime\")) \
-                filter (where begins - \"endTime\" > interval '1 minute') / 60)::float8, \
-               (coalesce(sum(extract(epoch from \"endTime\" - \"startTime\")) \
-                filter (where state = 'UNKNOWN'), 0) / 60)::float8 \
-               from next n left join public.\"Equipment\" e on e.id = n.\"equipmentId\" group by 1 order by 1";
-    let columns = ["equipment", "gaps over 1 min", "mean min", "unknown min"];
+               select coalesce(e.code, s.\"equipmentId\"), count(*) filter (where minutes > 1), \
+               (avg(minutes) filter (where minutes > 1))::float8, \
+               coalesce(sum(minutes) filter (where minutes > 1), 0)::float8 \
+               from silence s left join public.\"Equipment\" e on e.id = s.\"equipmentId\" group by 1 order by 1";
+    let columns = ["equipment", "gaps over 1 min", "mean min", "all min"];
     let mut seen = Table::new("Gaps", &columns);
     for row in client.query(sql, &[]).await? {
         seen.push(vec![

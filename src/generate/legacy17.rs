@@ -13,10 +13,10 @@ mod schema;
 use postgres::Client;
 use serde_json::{Value, json};
 
-use super::database::{Pen, Span, id, row_id};
 use super::plant::calendar::Calendar;
 use super::plant::history::History;
 use super::plant::truth::{self, Correction, Record, View};
+use super::server::{Pen, Span, id, row_id};
 use super::{GenerateError, Rng, Written};
 use schema::TABLES;
 

@@ -9,12 +9,12 @@
 //! A file appears under its name when it is whole, or not at all; a database gets all tables of a
 //! system in one transaction. The writers block.
 
-pub mod database;
 pub mod legacy17;
 pub mod ms5;
 pub mod orders;
 pub mod plant;
 mod rng;
+pub mod server;
 pub mod simple7;
 pub mod telemetry;
 

@@ -7,11 +7,11 @@
 use postgres::Client;
 use serde_json::{Value, json};
 
-use super::database::{Line, Pen, Span};
 use super::plant::HOUR;
 use super::plant::calendar::Calendar;
 use super::plant::history::{Doing, History, Pieces};
 use super::plant::truth::{self, Record, View};
+use super::server::{Line, Pen, Span};
 use super::{GenerateError, Written};
 
 /// The tables as the originals make them; the same as the tests adopt.

@@ -10,10 +10,10 @@ mod places;
 use postgres::Client;
 use serde_json::{Value, json};
 
-use super::database::{Pen, Span};
 use super::plant::calendar::Calendar;
 use super::plant::history::History;
 use super::plant::truth::{self, Record, View};
+use super::server::{Pen, Span};
 use super::{GenerateError, Written};
 
 const TABLES: [&str; 7] =

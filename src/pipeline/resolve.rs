@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 
 use super::job::{self, Job, Window};
 use crate::batch::Batch;
-use crate::config::plan::{Plan, TablePlan};
+use crate::config::plan::{From, Plan, TablePlan};
 use crate::config::{Place, Problems};
 use crate::schema::{Selection, TableName, TargetTable};
 use crate::sink::columnstore::Columnstore;
@@ -95,6 +95,7 @@ pub async fn resolve(
                 continue;
             }
         };
+        let source = named(table, source);
         told::check(table, &source, &left_out, &mut resolved.problems);
         let target = catalog::table(client, &table.to).await?;
         let retention = retention::of(client, &table.to).await?;
@@ -118,6 +119,14 @@ pub async fn resolve(
     let left_behind: Vec<String> = names.filter(|name| !read.contains(name)).collect();
     resolved.left_behind = left_behind;
     Ok(resolved)
+}
+
+/// A query is known to a person by where it leads.
+fn named(table: &TablePlan, mut source: SourceTable) -> SourceTable {
+    if matches!(table.from, From::Query { .. }) {
+        source.label = format!("query for {}", table.to);
+    }
+    source
 }
 
 /// The target if it is there, how it is compressed, and the table of units beside it.

@@ -6,7 +6,7 @@ use super::backfill::{Outcome, TableOutcome};
 use super::resolve::Resolved;
 use super::verify::Verified;
 use crate::batch::{Counts, hex};
-use crate::config::plan::Plan;
+use crate::config::plan::{From, Plan};
 use crate::observe::progress::{Summary, peak_rss_bytes};
 use crate::observe::report::{Plot, Report, Table};
 use crate::schema::Comparison;
@@ -214,7 +214,10 @@ pub fn of_check(plan: &Plan, resolved: &Resolved, (edition, owed): (&str, &[Debt
         report.note(format!("owed by `{}`: {debt}; the next backfill pays it", debt.pipeline));
     }
     if !resolved.left_behind.is_empty() {
-        report.note(format!("source tables left behind: {}", resolved.left_behind.join(", ")));
+        let queries = resolved.jobs.iter().any(|job| matches!(job.plan.from, From::Query { .. }));
+        let but = if queries { " (a query may read them)" } else { "" };
+        let names = resolved.left_behind.join(", ");
+        report.note(format!("source tables that no [[table]] names{but}: {names}"));
     }
     if !resolved.problems.list.is_empty() {
         report.note(resolved.problems.to_string());

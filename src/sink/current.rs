@@ -44,7 +44,7 @@ pub(super) async fn prepare(client: &Client, units: &TableName) -> Result<Statem
          update {table} u set \"currentState\" = told.state, \"currentStateSince\" = told.since, \
              \"lastSeenAt\" = told.seen \
          from told join held using (id) where u.id = told.id \
-             and (u.\"lastSeenAt\" is null or u.\"lastSeenAt\" <= told.seen)"
+             and (u.\"currentStateSince\" is null or u.\"currentStateSince\" <= told.since)"
     );
     Ok(client.prepare(&sql).await?)
 }

@@ -4,7 +4,9 @@
 //! read and edit them; what JSON or `jsonb` cannot hold is marked and kept byte for byte.
 
 use serde_json::{Map, Value, json};
+use tokio_postgres::Client;
 
+use super::SinkError;
 use crate::batch::{OwnedValue, Position, ValueRef, hex, unhex};
 
 /// A row set aside.
@@ -81,6 +83,13 @@ pub fn from_json(value: &Value) -> Option<OwnedValue> {
         }
         Value::Array(_) => None,
     }
+}
+
+/// Rows of a pipeline that are set aside and wait for a person.
+pub async fn open_of(client: &Client, pipeline: &str) -> Result<i64, SinkError> {
+    let sql = "select count(*) from millstream.dead_letter d join millstream.stream s using (stream_id) \
+               where s.pipeline = $1 and d.status = 'open'";
+    Ok(client.query_one(sql, &[&pipeline]).await?.get(0))
 }
 
 #[cfg(test)]

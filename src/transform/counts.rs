@@ -155,7 +155,10 @@ impl Counts {
             (None, Some(good)) => (good.checked_add(bad).ok_or_else(too_large)?, good),
             // Bad ones alone are what was made; with a total of 0 they are taken from the good ones.
             (None, None) if bad != 0 => (bad, 0),
-            (None, None) => return Err(Refusal::at(self.fields.values[1], Reason::NotNull)),
+            (None, None) => {
+                let counted = self.fields.values.into_iter().flatten().next();
+                return Err(Refusal::at(counted, Reason::NotNull));
+            }
         };
         let fields = &self.fields;
         out(&[

@@ -162,7 +162,8 @@ impl States {
         let current = moved.into_iter().filter_map(|equipment| {
             let unit = self.units.get(&equipment)?;
             let run = unit.run.as_ref()?;
-            let (state, since, seen) = (run.label.state.name(), run.start, unit.front);
+            let (state, since) = (run.label.state.name(), run.start);
+            let seen = unit.known_until(&self.plan);
             Some(Current { equipment, state, since, seen })
         });
         current.collect()

@@ -137,7 +137,7 @@ fn the_seeds_eleven_minute_stop_is_one_row() {
     let seen = scene.verify().json(0);
     assert_eq!(seen["gaps"][0]["gaps_over_1_min"], 0, "{seen:#}");
     assert_eq!(seen["time_zones"][1]["result"], "PASS");
-    assert_eq!(seen["rows"][0]["distinct_ids"], 1);
+    assert_eq!(seen["rows"][0]["distinct_ids"], 2);
     scene.verify().arg("--deep").ends(0);
     // What the evidence is for: a zone that is none, and states of a unit that is not there.
     database.run("update public.\"Site\" set timezone = 'Mars/Olympus'; delete from public.\"Equipment\" where id = 'M2'");

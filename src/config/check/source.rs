@@ -56,6 +56,10 @@ pub(super) fn read_source(
 
 fn read_postgres(reader: &mut Reader<'_>, text: Text, hold: Duration) -> Option<SourcePlan> {
     let Text { value, place } = text;
+    // A variable that is not set was told already.
+    if value.is_empty() {
+        return None;
+    }
     let is_url = value.starts_with("postgres://") || value.starts_with("postgresql://");
     // The text itself may be a secret that went astray.
     if !is_url && !value.contains("host=") {

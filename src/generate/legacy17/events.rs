@@ -1,8 +1,8 @@
 //! Stops as someone entered them, and alerts.
 
-use super::super::database::{Line, Pen, Span};
 use super::super::plant::calendar::Calendar;
 use super::super::plant::history::{Doing, History, Noted, Spell};
+use super::super::server::{Line, Pen, Span};
 use super::{GenerateError, Rng, id, row_id};
 
 /// What came out, in words a test can split.

@@ -1,10 +1,10 @@
 //! What is sampled and counted.
 
-use super::super::database::{Line, Pen, Span};
 use super::super::plant::calendar::Calendar;
 use super::super::plant::history::{Doing, History, Noted, Pieces, Spell};
 use super::super::plant::truth::{Correction, Record};
 use super::super::plant::{DAY, HOUR};
+use super::super::server::{Line, Pen, Span};
 use super::schema::DEFECTS;
 use super::{GenerateError, Rng, SLOT, id, row_id};
 

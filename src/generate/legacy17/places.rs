@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::super::database::{Line, Pen};
 use super::super::plant::calendar::Calendar;
 use super::super::plant::history::History;
 use super::super::plant::units::{ARTICLES, SITES};
 use super::super::plant::{DAY, Plant, REASONS, Role};
+use super::super::server::{Line, Pen};
 use super::schema::{DEFECTS, OTHER_TYPES};
 use super::{GenerateError, id};
 

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::super::database::Span;
+use super::super::server::Span;
 use super::{id, record, row_id, truth_of};
 
 fn truth(seed: u64) -> Value {

@@ -1,8 +1,8 @@
 //! Rows of `metrics`.
 
-use super::super::database::{Line, Pen, id};
 use super::super::plant::calendar::Calendar;
 use super::super::plant::history::{Doing, History, Pieces};
+use super::super::server::{Line, Pen, id};
 use super::{GenerateError, MAX_DELTA, MODULUS};
 
 /// Seconds between two readings of a counter.

@@ -1,11 +1,11 @@
 //! Sites, equipment, people, what was computed for each shift, and alerts.
 
-use super::super::database::{Line, Pen, id, row_id};
 use super::super::plant::calendar::Calendar;
 use super::super::plant::history::{Doing, History};
 use super::super::plant::truth::{self, View};
 use super::super::plant::units::SITES;
 use super::super::plant::{DAY, Plant, Role};
+use super::super::server::{Line, Pen, id, row_id};
 use super::{GenerateError, HOLD};
 
 pub(super) fn write(

@@ -1,4 +1,4 @@
-use super::super::database::Span;
+use super::super::server::Span;
 use super::metrics::{counters, set_to_zero};
 use super::{MAX_DELTA, MODULUS};
 

@@ -54,7 +54,7 @@ fn numbers_of_pieces_are_completed_and_never_changed() {
     for (values, expected) in cases {
         assert_eq!(run(&mut stage, 7, values), Ok(vec![expected]), "{values:?}");
     }
-    assert_eq!(run(&mut stage, 7, [None; 4]), Err(Refusal { field: 4, reason: Reason::NotNull }));
+    assert_eq!(run(&mut stage, 7, [None; 4]), Err(Refusal { field: 3, reason: Reason::NotNull }));
     let huge = [Some(i64::MIN), None, Some(1), None];
     assert_eq!(run(&mut stage, 7, huge), Err(Refusal { field: 3, reason: Reason::OutOfRange }));
 }

@@ -95,6 +95,14 @@ impl<'a> Resolver<'a> {
             meaning.clock.as_ref().is_some_and(|(policy, _)| policy.infers_fold())
         };
         let stateful = infers(&base) || by_row.iter().any(|(_, meaning)| infers(meaning));
+        if stateful && self.key.first() == Some(&from) {
+            let message = format!(
+                "fold=infer cannot tell the hour that comes twice: rows are read in the order of `{from}`"
+            );
+            let hint = "it needs the order in which rows were written: a key such as [\"id\"]; or bring the \
+                        time to UTC in a query; or fold=reject, and the hour is set aside";
+            self.problems.error(rule.place, &rule.key, message, hint);
+        }
         Some(Field {
             column: column.name.clone(),
             ty: column.ty.clone(),

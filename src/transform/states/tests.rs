@@ -284,6 +284,20 @@ fn the_open_state_shows_and_is_not_handed_out() {
     assert_eq!(stage.current(), [], "only what moved");
 }
 
+#[test]
+fn an_event_is_known_up_to_its_end() {
+    let mut stage = Stage::new(&StagePlan::States(plan()), &FIELDS);
+    let mut seen = |told: Told| {
+        stage.step(&record(&told), &mut |_| {}).unwrap();
+        let now = stage.current().remove(0);
+        (now.state, now.since / MINUTE, now.seen / MINUTE)
+    };
+    assert_eq!(seen(event(0, Some(60), "RUN")), ("PRODUCING", 0, 60));
+    assert_eq!(seen(event(20, Some(30), "DOWN")), ("DOWN", 20, 30));
+    assert_eq!(seen(Told { kind: "tick", ..sample(40, "RUN") }), ("PRODUCING", 30, 60));
+    assert_eq!(seen(event(70, None, "DOWN")), ("DOWN", 70, 70));
+}
+
 fn any_told() -> impl Strategy<Value = Vec<Told>> {
     let states =
         prop::sample::select(vec!["PRODUCING", "IDLE", "DOWN", "SETUP", "BREAK", "NONSENSE"]);

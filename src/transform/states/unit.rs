@@ -90,6 +90,12 @@ impl Unit {
         }
     }
 
+    /// Up to when what the unit does is known: the last record, or the known end of the event that holds.
+    pub(super) fn known_until(&self, plan: &StatesPlan) -> i64 {
+        let end = self.next_change(plan).filter(|_| !self.events.is_empty());
+        end.map_or(self.front, |end| end.max(self.front))
+    }
+
     /// When an event ends or the sample holds no longer, whichever comes first behind the front.
     fn next_change(&self, plan: &StatesPlan) -> Option<i64> {
         let ends = self.events.iter().filter_map(|event| event.end);

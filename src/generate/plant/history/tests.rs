@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::super::super::database::Span;
+use super::super::super::server::Span;
 use super::super::truth::{View, elements};
 use super::super::{DAY, Plant};
 use super::{Doing, History, Noted};
