@@ -214,15 +214,19 @@ pub fn of_check(plan: &Plan, resolved: &Resolved, (edition, owed): (&str, &[Debt
         report.note(format!("owed by `{}`: {debt}; the next backfill pays it", debt.pipeline));
     }
     if !resolved.left_behind.is_empty() {
-        let queries = resolved.jobs.iter().any(|job| matches!(job.plan.from, From::Query { .. }));
-        let but = if queries { " (a query may read them)" } else { "" };
-        let names = resolved.left_behind.join(", ");
-        report.note(format!("source tables that no [[table]] names{but}: {names}"));
+        report.note(unnamed(resolved));
     }
     if !resolved.problems.list.is_empty() {
         report.note(resolved.problems.to_string());
     }
     report
+}
+
+/// Tables that may have been forgotten.
+fn unnamed(resolved: &Resolved) -> String {
+    let queries = resolved.jobs.iter().any(|job| matches!(job.plan.from, From::Query { .. }));
+    let but = if queries { " (a query may read them)" } else { "" };
+    format!("source tables that no [[table]] names{but}: {}", resolved.left_behind.join(", "))
 }
 
 /// The report of a verification.
