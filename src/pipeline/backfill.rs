@@ -131,7 +131,7 @@ pub async fn run(
     let loaded = run_tables(&shared, plan, &resolved.jobs, &partitions).await;
     let stopped = !matches!(loaded, Ok(End::Partition));
     if stopped {
-        debts::resume_policies(&control.client, plan).await;
+        debts::resume_early(&control.client, plan).await;
     }
     loaded?;
     let mut outcome = Outcome {
@@ -222,6 +222,7 @@ async fn run_tables(
             pipeline: &plan.name,
             table: &job.target,
             compressed: matches!(job.strategy, Strategy::DirectCompress { .. }),
+            triggers: job.plan.suspend_triggers,
             oldest: job.oldest,
         };
         let warnings = debt::suspend(&mut session.client, &load).await?;

@@ -33,4 +33,5 @@ mod roads;
 mod sqlite;
 mod states;
 mod support;
+mod triggers;
 mod verify;

@@ -350,7 +350,7 @@ fn declared((name, kind): (&str, &str), modifier: i32, full: &str) -> String {
         "_int4" => "integer[]",
         "_int8" => "bigint[]",
         "numeric" | "varchar" | "timestamptz" | "timestamp" | "text" | "uuid" | "date" | "time"
-        | "interval" | "json" | "jsonb" | "bytea" | "name" | "oid" => name,
+        | "interval" | "json" | "jsonb" | "bytea" | "inet" | "cidr" | "name" | "oid" => name,
         _ => return full.to_owned(),
     };
     match (name, modifier) {
@@ -396,7 +396,7 @@ mod tests {
         assert_eq!(of("numeric", -1), "numeric");
         assert_eq!(of("timestamptz", 3), "timestamptz(3)");
         assert_eq!(of("_varchar", -1), "text[]");
-        assert_eq!(of("inet", -1), "strange");
+        assert_eq!(of("macaddr", -1), "strange");
         assert_eq!(declared(("mood", "e"), -1, "mood"), "enum");
         assert_eq!(Form::of("timestamptz(3)"), Form::Timestamptz);
         assert_eq!(Form::of("strange"), Form::AsText { known: false });

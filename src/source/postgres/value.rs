@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use jiff::civil::{DateTime, date};
 
 use crate::batch::{Batch, OwnedValue, RowTooLarge, ValueRef};
-use crate::schema::{PG_EPOCH_US, quote};
+use crate::schema::{Network, PG_EPOCH_US, quote};
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -28,6 +28,8 @@ pub(super) enum Form {
     Json,
     Jsonb,
     Uuid,
+    Inet,
+    Cidr,
     Timestamptz,
     Timestamp,
     Date,
@@ -59,6 +61,8 @@ impl Form {
             "json" => Self::Json,
             "jsonb" => Self::Jsonb,
             "uuid" => Self::Uuid,
+            "inet" => Self::Inet,
+            "cidr" => Self::Cidr,
             "timestamptz" => Self::Timestamptz,
             "timestamp" => Self::Timestamp,
             "date" => Self::Date,
@@ -94,6 +98,8 @@ impl Form {
             | Self::Float8
             | Self::Numeric
             | Self::Uuid
+            | Self::Inet
+            | Self::Cidr
             | Self::Timestamptz
             | Self::Timestamp
             | Self::Date => quote(name),
@@ -126,6 +132,8 @@ impl Form {
                 match self {
                     Self::Numeric => format!("{text}::numeric"),
                     Self::Uuid => format!("{text}::uuid"),
+                    Self::Inet => format!("{text}::inet"),
+                    Self::Cidr => format!("{text}::cidr"),
                     Self::Timestamptz => format!("{text}::timestamptz"),
                     Self::Timestamp => format!("{text}::timestamp"),
                     Self::Date => format!("{text}::date"),
@@ -198,6 +206,10 @@ fn cell<'a>(form: Form, bytes: &'a [u8], scratch: &'a mut String) -> Option<Valu
             let days = i64::from(i32::from_be_bytes(bytes.try_into().ok()?));
             let word = endless(days, i32::MIN.into(), i32::MAX.into());
             return local(days, word, DAY_US, scratch);
+        }
+        Form::Inet | Form::Cidr => {
+            write!(scratch, "{}", Network::of_field(bytes)?).ok()?;
+            ValueRef::Text(scratch.as_bytes())
         }
         Form::Uuid => {
             let bytes: &[u8; 16] = bytes.try_into().ok()?;
@@ -458,7 +470,14 @@ mod tests {
     #[test]
     fn what_is_cut_short_is_no_value() {
         let mut scratch = String::new();
-        for form in [Form::Integer, Form::Uuid, Form::Numeric, Form::Interval, Form::Timestamptz] {
+        for form in [
+            Form::Integer,
+            Form::Uuid,
+            Form::Inet,
+            Form::Numeric,
+            Form::Interval,
+            Form::Timestamptz,
+        ] {
             assert_eq!(cell(form, &[1, 2, 3], &mut scratch), None, "{form:?}");
         }
     }
