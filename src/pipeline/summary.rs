@@ -158,7 +158,10 @@ pub fn of_check(plan: &Plan, resolved: &Resolved, (edition, owed): (&str, &[Debt
     for job in &resolved.jobs {
         tables.push(vec![
             json!(job.source.label),
-            json!(job.row_count),
+            match job.source.estimated {
+                true => json!(format!("about {}", job.row_count)),
+                false => json!(job.row_count),
+            },
             json!(job.source.key.join(", ")),
             json!(job.target.name.to_string()),
             json!(job.strategy.name()),

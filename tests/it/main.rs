@@ -18,6 +18,7 @@ mod errors;
 mod exactly_once;
 mod generate;
 mod iso22400;
+mod live_source;
 mod migrate;
 mod ms5;
 mod oee;

@@ -10,13 +10,13 @@ use crate::support::{Database, Scene, random, wait_for};
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// A legacy database and a scene to load it into.
-struct Move {
-    legacy: Database,
-    scene: Scene,
+pub(crate) struct Move {
+    pub(crate) legacy: Database,
+    pub(crate) scene: Scene,
 }
 
 impl Move {
-    fn new(legacy: &str, pipeline: &str) -> Self {
+    pub(crate) fn new(legacy: &str, pipeline: &str) -> Self {
         let made = Self { legacy: Database::plain(), scene: Scene::new(&file(pipeline)) };
         made.legacy.run(legacy);
         made
@@ -26,11 +26,11 @@ impl Move {
         self.scene.millstream(words).env("SOURCE", &self.legacy.url)
     }
 
-    fn backfill(&self) -> Tool {
+    pub(crate) fn backfill(&self) -> Tool {
         self.millstream(&["backfill", "pipeline.toml"])
     }
 
-    fn check(&self) -> Tool {
+    pub(crate) fn check(&self) -> Tool {
         self.millstream(&["check", "pipeline.toml"])
     }
 
@@ -38,22 +38,22 @@ impl Move {
         self.millstream(&["verify", "pipeline.toml"])
     }
 
-    fn deep(&self) -> Tool {
+    pub(crate) fn deep(&self) -> Tool {
         self.verify().arg("--deep")
     }
 }
 
-fn file(tables: &str) -> String {
+pub(crate) fn file(tables: &str) -> String {
     format!(
         "name = \"move\"\n[source]\npostgres = \"${{SOURCE}}\"\n[target]\ncreate = true\n\
          [limits]\nbatch_rows = 20000\n{tables}"
     )
 }
 
-const READING: &str = "[[table]]\nfrom = \"reading\"\nto = \"public.reading\"\n";
+pub(crate) const READING: &str = "[[table]]\nfrom = \"reading\"\nto = \"public.reading\"\n";
 
 /// `count` readings with ids from 1.
-fn readings(count: u64) -> String {
+pub(crate) fn readings(count: u64) -> String {
     format!(
         "create table reading (id bigint primary key, at timestamptz not null, value float8, note text);
          insert into reading select i, timestamptz '2026-01-01 00:00+00' + i * interval '1 second',
@@ -62,7 +62,7 @@ fn readings(count: u64) -> String {
     )
 }
 
-fn whole(moved: &Move, rows: i64) {
+pub(crate) fn whole(moved: &Move, rows: i64) {
     let sql = "select count(*), count(distinct id), coalesce(min(id), 0), coalesce(max(id), 0) from reading";
     let found: Vec<i64> =
         moved.scene.database.rows(sql)[0].iter().map(|number| number.parse().unwrap()).collect();

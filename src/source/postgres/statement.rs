@@ -97,6 +97,7 @@ mod tests {
             columns: vec![column("code", "text"), column("n", "integer"), column("net", "macaddr")],
             identity: String::new(),
             origin: Origin::Postgres,
+            estimated: false,
         };
         let selection = Selection {
             key: table.key.clone(),
