@@ -1,5 +1,5 @@
-//! A server that lives on while it is read: chunks that are rewritten or dropped, snapshots that grow too old,
-//! a line that lies, and a server that is not who it says.
+//! A server that lives on while it is read: snapshots that grow too old, rows that are hidden, a line that
+//! lies, and a server that is not who it says.
 
 use std::time::Duration;
 
@@ -15,55 +15,6 @@ const SLOW: &str = "create table few (id bigint primary key, nap float8);
     create function nap(float8) returns text language plpgsql stable as
         $$ begin perform pg_sleep($1); return 'awake'; end $$;
     create view slow as select id, nap(nap) as note from few;";
-
-#[test]
-fn chunks_that_are_rewritten_or_dropped_wait_until_a_hypertable_is_read() {
-    // GIVEN a hypertable that is read after something slow, in the same snapshot
-    let legacy = super::choreography::community().unwrap_or_else(Database::timescale);
-    let tables = "[[table]]\nfrom = \"slow\"\nto = \"public.slow\"\nkey = [\"id\"]\n\
-        [[table]]\nfrom = \"gauge\"\nto = \"public.gauge\"\n";
-    let moved = Move { legacy, scene: Scene::new(&file(tables)) };
-    moved.legacy.run(&format!("{SLOW} insert into few values (1, 3.0)"));
-    moved.legacy.run(
-        "create table gauge (at timestamptz not null, id int not null, value float8, primary key (id, at));
-         select create_hypertable('gauge', by_range('at', interval '1 day'));
-         insert into gauge select timestamptz '2026-01-01 00:00+00' + i * interval '1 minute', i, i / 8.0
-             from generate_series(0, 14399) i",
-    );
-    let compressed = moved.legacy.is_community();
-    if compressed {
-        moved.legacy.run(
-            "alter table gauge set (timescaledb.compress, timescaledb.compress_segmentby = 'id');
-             select compress_chunk(c) from show_chunks('gauge') c",
-        );
-    }
-    // WHEN chunks are dropped and decompressed between the snapshot and the reading
-    let mut running = moved.backfill().start();
-    let asleep = "select count(*) from pg_stat_activity where datname = current_database()
-        and application_name = 'millstream source' and query like 'copy%slow%' and state = 'active'";
-    wait_for("the slow table", LIMIT, || (moved.legacy.number(asleep) > 0).then_some(()));
-    let url = moved.legacy.url.clone();
-    let others = std::thread::spawn(move || {
-        use crate::support::database::{block_on, connect};
-        block_on(async {
-            let client = connect(&url).await.unwrap();
-            let drop = "select drop_chunks('gauge', timestamptz '2026-01-04 00:00+00')";
-            client.batch_execute(drop).await.unwrap();
-            if compressed {
-                let decompress = "select decompress_chunk(c) from show_chunks('gauge') c limit 3";
-                client.batch_execute(decompress).await.unwrap();
-            }
-        });
-    });
-    let ended = running.wait(LIMIT);
-    assert!(ended.success(), "{}", running.log());
-    others.join().unwrap();
-    // THEN what was there when the snapshot was taken is there, and the source has moved on
-    let sums = "select count(*), count(distinct id), sum(value) from gauge";
-    let all = [["14400", "14400", "12959100"]];
-    assert_eq!(moved.scene.database.rows(sums), all);
-    assert!(moved.legacy.number("select count(*) from gauge") < 14_400);
-}
 
 #[test]
 fn a_snapshot_is_held_no_longer_than_told_and_what_that_means_is_said() {

@@ -256,6 +256,25 @@ fn a_table_without_a_key_is_read_once_and_never_half() {
 }
 
 #[test]
+fn a_table_without_a_key_does_not_go_on_in_another_snapshot() {
+    let rows = "create table loose (value int);
+        insert into loose select i from generate_series(1, 1500000) i";
+    let moved = Move::new(rows, "[[table]]\nfrom = \"loose\"\nto = \"loose\"\n");
+    let mut running = moved.backfill().start();
+    wait_for("the first rows", LIMIT, || {
+        let read =
+            moved.scene.database.try_rows("select sum(n_read) > 0 from millstream.partition");
+        read.is_ok_and(|rows| rows[0][0] == "t").then_some(())
+    });
+    let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+               where application_name = 'millstream source' and datname = current_database()";
+    assert!(moved.legacy.number(end) > 1, "the snapshot and its reader");
+    let ended = running.wait(LIMIT);
+    let log = running.log();
+    assert!(!ended.success() && log.contains("the snapshot in which its"), "{ended}: {log}");
+}
+
+#[test]
 fn killed_at_named_points_it_goes_on_in_another_snapshot_and_says_so() {
     let moved = Move::new(&readings(200_000), READING);
     for point in
