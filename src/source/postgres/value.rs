@@ -28,8 +28,7 @@ pub(super) enum Form {
     Json,
     Jsonb,
     Uuid,
-    Inet,
-    Cidr,
+    Network,
     Timestamptz,
     Timestamp,
     Date,
@@ -61,8 +60,7 @@ impl Form {
             "json" => Self::Json,
             "jsonb" => Self::Jsonb,
             "uuid" => Self::Uuid,
-            "inet" => Self::Inet,
-            "cidr" => Self::Cidr,
+            "inet" | "cidr" => Self::Network,
             "timestamptz" => Self::Timestamptz,
             "timestamp" => Self::Timestamp,
             "date" => Self::Date,
@@ -98,8 +96,7 @@ impl Form {
             | Self::Float8
             | Self::Numeric
             | Self::Uuid
-            | Self::Inet
-            | Self::Cidr
+            | Self::Network
             | Self::Timestamptz
             | Self::Timestamp
             | Self::Date => quote(name),
@@ -132,8 +129,7 @@ impl Form {
                 match self {
                     Self::Numeric => format!("{text}::numeric"),
                     Self::Uuid => format!("{text}::uuid"),
-                    Self::Inet => format!("{text}::inet"),
-                    Self::Cidr => format!("{text}::cidr"),
+                    Self::Network => format!("{text}::inet"),
                     Self::Timestamptz => format!("{text}::timestamptz"),
                     Self::Timestamp => format!("{text}::timestamp"),
                     Self::Date => format!("{text}::date"),
@@ -190,7 +186,7 @@ fn cell<'a>(form: Form, bytes: &'a [u8], scratch: &'a mut String) -> Option<Valu
         Form::Bool => ValueRef::Integer(i64::from(*bytes.first()?)),
         Form::Integer => ValueRef::Integer(whole(bytes)?),
         Form::Oid => ValueRef::Integer(u32::from_be_bytes(bytes.try_into().ok()?).into()),
-        Form::Float4 => ValueRef::Real(widened(u32::from_be_bytes(bytes.try_into().ok()?))),
+        Form::Float4 => ValueRef::Real(f32::from_be_bytes(bytes.try_into().ok()?).into()),
         Form::Float8 => ValueRef::Real(f64::from_bits(u64::from_be_bytes(bytes.try_into().ok()?))),
         Form::Ctid => {
             let (block, number) = bytes.split_first_chunk::<4>()?;
@@ -207,7 +203,7 @@ fn cell<'a>(form: Form, bytes: &'a [u8], scratch: &'a mut String) -> Option<Valu
             let word = endless(days, i32::MIN.into(), i32::MAX.into());
             return local(days, word, DAY_US, scratch);
         }
-        Form::Inet | Form::Cidr => {
+        Form::Network => {
             write!(scratch, "{}", Network::of_field(bytes)?).ok()?;
             ValueRef::Text(scratch.as_bytes())
         }
@@ -223,16 +219,13 @@ fn cell<'a>(form: Form, bytes: &'a [u8], scratch: &'a mut String) -> Option<Valu
             write!(scratch, "{hours:02}:{minutes:02}:{seconds:02}.{us:06}").ok()?;
             ValueRef::Text(scratch.as_bytes())
         }
-        Form::Interval => {
-            interval(bytes, scratch)?;
-            ValueRef::Text(scratch.as_bytes())
-        }
-        Form::Numeric => {
-            numeric(bytes, scratch)?;
-            ValueRef::Text(scratch.as_bytes())
-        }
-        Form::Array => {
-            array(bytes, scratch)?;
+        Form::Interval | Form::Numeric | Form::Array => {
+            let write = match form {
+                Form::Interval => interval,
+                Form::Numeric => numeric,
+                _ => array,
+            };
+            write(bytes, scratch)?;
             ValueRef::Text(scratch.as_bytes())
         }
     })
@@ -254,11 +247,6 @@ fn whole(bytes: &[u8]) -> Option<i64> {
         8 => Some(i64::from_be_bytes(bytes.try_into().ok()?)),
         _ => None,
     }
-}
-
-/// A single as a double; a NaN keeps its payload.
-fn widened(bits: u32) -> f64 {
-    f64::from(f32::from_bits(bits))
 }
 
 fn endless(count: i64, low: i64, high: i64) -> Option<&'static [u8]> {
@@ -473,7 +461,7 @@ mod tests {
         for form in [
             Form::Integer,
             Form::Uuid,
-            Form::Inet,
+            Form::Network,
             Form::Numeric,
             Form::Interval,
             Form::Timestamptz,
