@@ -4,8 +4,10 @@
 //! and is refused by `check` with its name. A [`Datum`] is one value that already fits its type.
 
 mod datum;
+mod network;
 
 pub use datum::{Datum, Numeric};
+pub use network::Network;
 
 /// A table by schema and name, both as the catalog spells them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -100,6 +102,10 @@ pub enum PgType {
     Varchar(u32),
     /// `uuid`
     Uuid,
+    /// `inet`: a host, or a host in a network
+    Inet,
+    /// `cidr`: a network
+    Cidr,
     /// `timestamptz`, with its fractional digits 0–6
     Timestamptz(u8),
     /// `timestamp` (a wall clock), with its fractional digits 0–6
@@ -137,6 +143,8 @@ impl PgType {
             "numeric" => Self::Numeric(None),
             "text" => Self::Text,
             "uuid" => Self::Uuid,
+            "inet" => Self::Inet,
+            "cidr" => Self::Cidr,
             "timestamptz" | "timestamp with time zone" => Self::Timestamptz(6),
             "timestamp" | "timestamp without time zone" => Self::Timestamp(6),
             "date" => Self::Date,
@@ -167,6 +175,8 @@ impl PgType {
             Self::Text => "text".to_owned(),
             Self::Varchar(length) => format!("varchar({length})"),
             Self::Uuid => "uuid".to_owned(),
+            Self::Inet => "inet".to_owned(),
+            Self::Cidr => "cidr".to_owned(),
             Self::Timestamptz(6) => "timestamptz".to_owned(),
             Self::Timestamptz(digits) => format!("timestamptz({digits})"),
             Self::Timestamp(6) => "timestamp".to_owned(),
@@ -366,8 +376,17 @@ mod tests {
 
     #[test]
     fn every_type_that_can_be_written_can_be_named() {
-        for name in ["boolean", "smallint", "bigint", "jsonb", "text[]", "bigint[]", "timestamptz"]
-        {
+        for name in [
+            "boolean",
+            "smallint",
+            "bigint",
+            "jsonb",
+            "text[]",
+            "bigint[]",
+            "timestamptz",
+            "inet",
+            "cidr",
+        ] {
             assert_eq!(PgType::parse(name).unwrap().sql(), name);
         }
     }

@@ -41,6 +41,7 @@ pub const KEYS: [(&str, &[&str]); 12] = [
             "hypertable",
             "strategy",
             "accept_retention",
+            "triggers",
             "except",
             "columns",
             "rows",
@@ -229,6 +230,7 @@ fn read_table(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<TablePla
         columns,
         rows,
         accept_retention: section.flag(reader, "accept_retention").unwrap_or(false),
+        suspend_triggers: read_triggers(reader, section),
         except: section.texts(reader, "except").unwrap_or_default(),
         place: section.place,
         key: section.path.clone(),
@@ -311,6 +313,17 @@ fn read_strategy(reader: &mut Reader<'_>, section: &Section<'_>) -> StrategyChoi
             StrategyChoice::Auto
         }
     }
+}
+
+fn read_triggers(reader: &mut Reader<'_>, section: &Section<'_>) -> bool {
+    let Some(text) = section.text(reader, "triggers") else { return false };
+    let suspend = text.value == "suspend";
+    if !suspend {
+        let message = format!("`{}` is nothing that is done with triggers", text.value);
+        let hint = "\"suspend\": off for the load, then back as they were; or leave the key out";
+        reader.problems.error(text.place, &section.key("triggers"), message, hint);
+    }
+    suspend
 }
 
 #[cfg(test)]

@@ -155,6 +155,8 @@ pub struct TablePlan {
     pub rows: Vec<RowRule>,
     /// Rows may come that a retention policy of the target is about to drop.
     pub accept_retention: bool,
+    /// The target's triggers are off while it is loaded.
+    pub suspend_triggers: bool,
     /// Tables that a wildcard leaves out.
     pub except: Vec<String>,
     /// Where the file names it.

@@ -69,7 +69,7 @@ macro_rules! migrations {
 }
 
 migrations! {
-    "millstream": ["001_ledger.sql", "002_debts.sql", "003_snapshots.sql"],
+    "millstream": ["001_ledger.sql", "002_debts.sql", "003_snapshots.sql", "004_trigger_debt.sql"],
     "ms5": [
         "001_init_telemetry.sql",
         "002_plc_equipment_management.sql",

@@ -131,7 +131,7 @@ pub async fn run(
     let loaded = run_tables(&shared, plan, &resolved.jobs, &partitions).await;
     let stopped = !matches!(loaded, Ok(End::Partition));
     if stopped {
-        debts::resume_policies(&control.client, plan).await;
+        debts::resume_early(&control.client, plan).await;
     }
     loaded?;
     let mut outcome = Outcome {
@@ -146,6 +146,7 @@ pub async fn run(
     settle(plan, &shared, &mut outcome).await?;
     let read = &outcome.resolved.jobs;
     outcome.told.extend(copy::of_snapshots(&control.client, read, options.catch_up).await?);
+    outcome.told.extend(copy::of_the_server(read));
     outcome.told.extend(shared.notes.lock().iter().flat_map(|notes| notes.iter().cloned()));
     if !outcome.stopped && outcome.tables.iter().all(|table| table.done) {
         copy.drop();
@@ -222,6 +223,7 @@ async fn run_tables(
             pipeline: &plan.name,
             table: &job.target,
             compressed: matches!(job.strategy, Strategy::DirectCompress { .. }),
+            triggers: job.plan.suspend_triggers,
             oldest: job.oldest,
         };
         let warnings = debt::suspend(&mut session.client, &load).await?;

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::backfill::{Outcome, TableOutcome};
+use super::job::Job;
 use super::resolve::Resolved;
 use super::verify::Verified;
 use crate::batch::{Counts, hex};
@@ -149,6 +150,14 @@ fn rounded(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
+/// The number of a source's rows, marked where it is an estimate.
+fn rows_of(job: &Job) -> serde_json::Value {
+    match job.source.estimated {
+        true => json!(format!("about {}", job.row_count)),
+        false => json!(job.row_count),
+    }
+}
+
 /// The report of a check: what will run, and how; with what earlier loads still owe.
 pub fn of_check(plan: &Plan, resolved: &Resolved, (edition, owed): (&str, &[Debt])) -> Report {
     let mut report = Report::new(format!("{}: {edition}", plan.name));
@@ -158,7 +167,7 @@ pub fn of_check(plan: &Plan, resolved: &Resolved, (edition, owed): (&str, &[Debt
     for job in &resolved.jobs {
         tables.push(vec![
             json!(job.source.label),
-            json!(job.row_count),
+            rows_of(job),
             json!(job.source.key.join(", ")),
             json!(job.target.name.to_string()),
             json!(job.strategy.name()),

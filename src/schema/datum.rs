@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Element;
+use super::{Element, Network};
 
 /// One value that fits its column, ready to be encoded.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,8 @@ pub enum Datum<'a> {
     Bytes(&'a [u8]),
     /// `uuid`
     Uuid([u8; 16]),
+    /// `inet`, `cidr`
+    Network(Network),
     /// `timestamp[tz]`, microseconds since 2000-01-01
     Timestamp(i64),
     /// `date`, days since 2000-01-01

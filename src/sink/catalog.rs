@@ -140,6 +140,8 @@ fn pg_type(name: &str, modifier: i32, full_name: String) -> PgType {
             Err(_) => PgType::Text,
         },
         "uuid" => PgType::Uuid,
+        "inet" => PgType::Inet,
+        "cidr" => PgType::Cidr,
         "timestamptz" => PgType::Timestamptz(digits),
         "timestamp" => PgType::Timestamp(digits),
         "date" => PgType::Date,

@@ -30,6 +30,7 @@ pub fn field(out: &mut Vec<u8>, datum: &Datum<'_>) {
         Datum::Text(text) => sized(out, text.as_bytes()),
         Datum::Bytes(bytes) => sized(out, bytes),
         Datum::Uuid(bytes) => fixed(out, *bytes),
+        Datum::Network(network) => sized(out, &network.field()),
         Datum::Jsonb(text) => with_length(out, |out| {
             out.push(1);
             out.extend_from_slice(text.as_bytes());

@@ -1,5 +1,5 @@
-//! What a load sets aside and owes: secondary indexes to build again, `not valid` foreign keys to put back,
-//! policies to resume, chunks to compress again, aggregates to refresh.
+//! What a load sets aside and owes: triggers to turn on again, secondary indexes to build again, `not valid`
+//! foreign keys to put back, policies to resume, chunks to compress again, aggregates to refresh.
 //!
 //! Everything is written down in the transaction that sets it aside, indexes under a lock that makes "the
 //! table is empty" true. Whoever comes next pays: the end of the load, or a later command. A debt belongs
@@ -14,6 +14,7 @@ mod index;
 mod policy;
 mod recompress;
 mod refresh;
+mod trigger;
 
 /// One thing owed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +23,9 @@ pub struct Debt {
     pub id: i64,
     /// The table.
     pub table: TableName,
-    /// `index`, `foreign_key`, `recompress`, `refresh` or `policy`: in this order they are paid.
+    /// `trigger`, `index`, `foreign_key`, `recompress`, `refresh` or `policy`: in this order they are paid.
     pub kind: String,
-    /// Name of the index, constraint, job or aggregate.
+    /// Name of the trigger, index, constraint, job or aggregate.
     pub object: String,
     /// How to make it.
     pub definition: String,
@@ -47,6 +48,8 @@ pub struct Load<'a> {
     pub table: &'a TargetTable,
     /// Rows are compressed as they come in.
     pub compressed: bool,
+    /// Its triggers are turned off.
+    pub triggers: bool,
     /// Earliest time that it is known to bring, µs since 2000.
     pub oldest: Option<i64>,
 }
@@ -63,6 +66,11 @@ pub async fn suspend(client: &mut Client, load: &Load<'_>) -> Result<Vec<String>
         if load.compressed {
             recompress::promise(&transaction, load).await?;
         }
+        transaction.commit().await?;
+    }
+    if load.triggers {
+        let transaction = begin(client, load).await?;
+        trigger::suspend(&transaction, load).await?;
         transaction.commit().await?;
     }
     if index::wanted(load.table) {
@@ -103,7 +111,7 @@ pub async fn owed(client: &Client) -> Result<Vec<Debt>, SinkError> {
     let sql = "select debt_id, table_name, kind, object_name, definition, \
                coalesce(to_jsonb(d) ->> 'pipeline', '') from millstream.ddl_debt d \
                where state = 'owed' order by array_position( \
-               array['index', 'foreign_key', 'recompress', 'refresh', 'policy'], kind), debt_id";
+               array['trigger', 'index', 'foreign_key', 'recompress', 'refresh', 'policy'], kind), debt_id";
     let rows = client.query(sql, &[]).await?;
     let debts = rows.iter().filter_map(|row| {
         let (schema, name) = row.get::<_, &str>(1).split_once('.')?;
@@ -172,6 +180,7 @@ async fn pay_locked(client: &Client, debt: &Debt) -> Result<(), SinkError> {
         return Ok(());
     }
     match debt.kind.as_str() {
+        "trigger" => trigger::resume(client, debt).await?,
         "index" => index::build(client, debt).await?,
         "recompress" => recompress::pay(client, debt).await?,
         "refresh" => refresh::pay(client, debt).await?,

@@ -150,6 +150,7 @@ impl Source for PostgresSource {
             return Err(self.broken(WireError::lost(message)));
         }
         self.session = Some(session);
+        self.legacy.has_read(&self.table.label, &self.moment);
         if filling.batch.row_count() > 0 && (filling.emit)(filling.batch).is_break() {
             return Ok(());
         }

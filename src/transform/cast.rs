@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Reason, numeric};
 use crate::batch::ValueRef;
-use crate::schema::{Datum, Element, PgType};
+use crate::schema::{Datum, Element, Network, PgType};
 
 /// Converts a value for a column whose type is no instant and no date: those need a clock.
 pub fn cast<'a>(value: ValueRef<'a>, ty: &PgType) -> Result<Datum<'a>, Reason> {
@@ -39,6 +39,10 @@ pub fn cast<'a>(value: ValueRef<'a>, ty: &PgType) -> Result<Datum<'a>, Reason> {
         }
         PgType::Json | PgType::Jsonb => json(value, *ty == PgType::Jsonb),
         PgType::Uuid => uuid(value),
+        PgType::Inet | PgType::Cidr => {
+            let network = Network::parse(&text(value)?, *ty == PgType::Cidr);
+            network.map(Datum::Network).ok_or(Reason::Syntax)
+        }
         PgType::Bytea => match value {
             ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(Datum::Bytes(bytes)),
             _ => Err(Reason::WrongClass),
@@ -350,6 +354,19 @@ mod tests {
         assert_eq!(interval, Datum::Interval { months: 14, days: 3, us: 14_400_000_000 });
         let interval = of_text("P-1M3DT-0.500000S", &PgType::Interval).unwrap();
         assert_eq!(interval, Datum::Interval { months: -1, days: 3, us: -500_000 });
+    }
+
+    #[test]
+    fn addresses_of_hosts_and_networks() {
+        for text in ["10.1.2.3", "10.1.2.3/24", "2001:db8::7", "2001:db8::7/64"] {
+            let Ok(Datum::Network(network)) = of_text(text, &PgType::Inet) else {
+                panic!("{text} is an address");
+            };
+            assert_eq!(network.to_string(), text);
+        }
+        assert_eq!(of_text("10.1.2", &PgType::Inet), Err(Reason::Syntax));
+        assert_eq!(of_text("10.1.2.3/24", &PgType::Cidr), Err(Reason::Syntax));
+        assert_eq!(cast(ValueRef::Blob(b"\x0a"), &PgType::Inet), Err(Reason::WrongClass));
     }
 
     #[test]

@@ -70,27 +70,29 @@ const TYPES: &str = "create type state as enum ('running', 'gewärmt ''x'''); \
     create table t (at timestamptz not null, flag boolean, i2 smallint, i4 integer, i8 bigint, \
     f4 real, f8 double precision, n numeric, n12 numeric(12,4), txt text, vc varchar(20), u uuid, \
     tz3 timestamptz(3), ts timestamp, d date, tod time, span interval, j json, jb jsonb, \
-    raw bytea, st state, ta text[], i2a smallint[], i4a integer[], i8a bigint[])";
+    raw bytea, st state, ta text[], i2a smallint[], i4a integer[], i8a bigint[], \
+    ip inet, net cidr)";
 
 const VALUES: &str = "insert into t values \
     ('2024-01-01 00:00:00.000001+00', true, -32768, -2147483648, -9223372036854775808, \
      'NaN', '-0', '-12345678901234567890.00010', '-99999999.9999', '', '', \
      '00000000-0000-0000-0000-000000000000', '2024-01-01 12:00:00.123+00', '-infinity', \
      '-infinity', '00:00', '-1 mon +3 days -00:00:00.5', ' { \"a\" : 1 } ', '{\"b\": [1.50, null]}', \
-     '', 'running', '{}', '{}', '{}', '{}'), \
+     '', 'running', '{}', '{}', '{}', '{}', '10.1.2.3', '0.0.0.0/0'), \
     ('2024-01-02 23:59:59.999999+00', false, 32767, 2147483647, 9223372036854775807, \
      '-infinity', 'infinity', '0.00', '0', 'ä \"quoted\" \\ 漢', 'x', \
      'ffffffff-ffff-ffff-ffff-ffffffffffff', 'infinity', 'infinity', 'infinity', '24:00', \
      '178956970 years 7 mons 2147483647 days', '[]', '\"x\"', '\\x00ff', 'gewärmt ''x''', \
-     '{a,NULL,\"\"}', '{1,NULL}', '{-2147483648}', '{9223372036854775807,NULL}'), \
+     '{a,NULL,\"\"}', '{1,NULL}', '{-2147483648}', '{9223372036854775807,NULL}', \
+     '2001:db8::7/64', '2001:db8::/32'), \
     ('2024-01-03+00', null, null, null, null, 1e-45, 5e-324, 'NaN', null, null, null, null, \
-     null, null, null, null, null, null, null, null, null, null, null, null, null), \
+     null, null, null, null, null, null, null, null, null, null, null, null, null, null, null), \
     ('2024-01-04+00', null, 0, 0, 0, 0.1, 0.1, '1000000000000', 'NaN', 'y', 'y', null, \
      '4714-11-24 00:00:00+00 BC', '4714-11-24 BC', '4714-11-24 BC', '12:34:56.789012', \
-     '00:00', 'null', '0', null, null, null, null, null, null), \
+     '00:00', 'null', '0', null, null, null, null, null, null, '::ffff:10.1.2.3', '::1'), \
     ('2024-01-05+00', null, 0, 0, 0, 1, 1, '0.0000000000000000000000000001', '1', 'z', 'z', null, \
      '20240-11-24 00:00:00+00', '20240-11-24 01:02:03.4', '20240-11-24', '12:34:56.789012', \
-     'P1Y2M3DT4H', '1', '1e3', null, null, null, null, null, null); \
+     'P1Y2M3DT4H', '1', '1e3', null, null, null, null, null, null, null, null); \
     insert into t (at, i8, txt) select '2024-01-06'::timestamptz + i * interval '1 s', i, \
      'note ' || i % 7 from generate_series(1, 70000) i";
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use millstream::batch::ValueRef;
-use millstream::schema::{Comparison, Datum, Element, PgType};
+use millstream::schema::{Comparison, Datum, Element, Network, PgType};
 use millstream::sink::copy;
 use millstream::sink::fingerprint::Fingerprinter;
 use millstream::transform::cast::cast;
@@ -70,6 +70,8 @@ fn columns() -> Vec<(PgType, BoxedStrategy<Value>)> {
         (PgType::Text, text(40).prop_map(borrowed).boxed()),
         (PgType::Varchar(20), text(21).prop_map(borrowed).boxed()),
         (PgType::Uuid, any::<[u8; 16]>().prop_map(Datum::Uuid).boxed()),
+        (PgType::Inet, network(false).boxed()),
+        (PgType::Cidr, network(true).boxed()),
         (PgType::Timestamptz(6), instants().prop_map(Datum::Timestamp).boxed()),
         (PgType::Timestamptz(3), near.clone().prop_map(cut(1_000)).boxed()),
         (PgType::Timestamp(6), instants().prop_map(Datum::Timestamp).boxed()),
@@ -95,6 +97,20 @@ fn columns() -> Vec<(PgType, BoxedStrategy<Value>)> {
         (PgType::Array(Element::Int4), ints(Element::Int4, i32::MIN.into(), i32::MAX.into())),
         (PgType::Array(Element::Int8), ints(Element::Int8, i64::MIN, i64::MAX)),
     ]
+}
+
+/// Addresses of both families under every mask; of a `cidr` only what its mask leaves.
+fn network(cidr: bool) -> impl Strategy<Value = Value> {
+    let kept = |bits: u8, all: u8| u128::MAX.checked_shl(u32::from(all - bits)).unwrap_or(0);
+    let v4 = (any::<u32>(), 0..=32_u8).prop_map(move |(address, bits)| {
+        let address = if cidr { u128::from(address) & kept(bits, 32) } else { address.into() };
+        format!("{}/{bits}", std::net::Ipv4Addr::from(u32::try_from(address).unwrap()))
+    });
+    let v6 = (any::<u128>(), 0..=128_u8).prop_map(move |(address, bits)| {
+        let address = if cidr { address & kept(bits, 128) } else { address };
+        format!("{}/{bits}", std::net::Ipv6Addr::from(address))
+    });
+    prop_oneof![v4, v6].prop_map(move |text| Datum::Network(Network::parse(&text, cidr).unwrap()))
 }
 
 /// A datum borrows its bytes; those of a test may live as long as it.

@@ -26,6 +26,8 @@ struct Rules {
     /// Connections whose first packet holds these bytes wait here.
     hold: Option<Vec<u8>>,
     held: bool,
+    /// Words of the server that arrive as others, once.
+    lie: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Both ends of one connection.
@@ -70,11 +72,12 @@ impl Proxy {
                 // Small messages would wait for each other's acknowledgement, 40 ms at a time.
                 client.set_nodelay(true).and(server.set_nodelay(true)).unwrap();
                 let line = Arc::new(Line { client, server, deaf: Mutex::new(false) });
-                let (there, back, rules) = (Arc::clone(&line), line, Arc::clone(&rules));
+                let (there, back) = (Arc::clone(&line), line);
+                let (rules, told) = (Arc::clone(&rules), Arc::clone(&rules));
                 std::thread::spawn(move || {
                     (forward(&there, &rules).is_none()).then(|| there.cut())
                 });
-                std::thread::spawn(move || (backward(&back).is_none()).then(|| back.cut()));
+                std::thread::spawn(move || (backward(&back, &told).is_none()).then(|| back.cut()));
             }
         });
         Self { port, shared }
@@ -106,6 +109,16 @@ impl Proxy {
     /// Holds back the first packet of connections that name themselves so.
     pub(crate) fn hold(&self, application: &str) {
         self.shared.0.lock().unwrap().hold = Some(application.as_bytes().to_vec());
+    }
+
+    /// The next time that the server says the one, the other arrives; both are of one length.
+    pub(crate) fn lie(&self, said: &[u8], arrives: &[u8]) {
+        self.shared.0.lock().unwrap().lie = Some((said.to_vec(), arrives.to_vec()));
+    }
+
+    /// Whether that has happened.
+    pub(crate) fn lied(&self) -> bool {
+        self.shared.0.lock().unwrap().lie.is_none()
     }
 
     /// Whether a connection is held back.
@@ -180,7 +193,7 @@ fn loss_of(shared: &Shared, message: &[u8]) -> Option<Loss> {
 }
 
 /// Server to client, as it comes.
-fn backward(line: &Line) -> Option<()> {
+fn backward(line: &Line, shared: &Shared) -> Option<()> {
     let mut bytes = vec![0; 1 << 16];
     loop {
         let count = (&line.server).read(&mut bytes).ok().filter(|count| *count > 0)?;
@@ -189,7 +202,18 @@ fn backward(line: &Line) -> Option<()> {
             // The server answers COMMIT when it is durable: that is done now, and nobody hears of it.
             return None;
         }
+        change(shared, bytes.get_mut(..count)?);
         (&line.client).write_all(bytes.get(..count)?).ok()?;
+    }
+}
+
+fn change(shared: &Shared, bytes: &mut [u8]) {
+    let mut rules = shared.0.lock().unwrap();
+    let Some((said, arrives)) = &rules.lie else { return };
+    let at = bytes.windows(said.len()).position(|window| window == said);
+    if let Some(at) = at {
+        bytes[at..at + arrives.len()].copy_from_slice(arrives);
+        rules.lie = None;
     }
 }
 

@@ -102,6 +102,28 @@ fn rest(part: &PartitionRow) -> Range {
     Range { after: after.clone(), through: part.through.clone() }
 }
 
+/// What a person has to know of how long a server was read, and of numbers that were not proven.
+pub(super) fn of_the_server(jobs: &[Job]) -> Vec<String> {
+    let Some(At::Postgres(legacy)) = jobs.first().map(|job| &job.at) else { return Vec::new() };
+    let hold = legacy.hold().as_secs();
+    let outlived = legacy.outlived().into_iter().map(|(table, age)| {
+        format!(
+            "{table} was being read when its snapshot was {} s old, longer than `hold` ({hold} s): the source's \
+             vacuum waited for that; a partition that is begun is read to its end",
+            age.as_secs()
+        )
+    });
+    let mut told: Vec<String> = outlived.collect();
+    if jobs.iter().any(|job| job.at.moved_on()) {
+        told.push(
+            "numbers of rows were not proven against the source, as it was counted in another snapshot than \
+             the last one it was read in: `verify --deep` compares all of it"
+                .to_owned(),
+        );
+    }
+    told
+}
+
 /// What a person has to know of tables that were not read in one snapshot.
 pub(super) async fn of_snapshots(
     client: &Client,

@@ -59,17 +59,21 @@ async fn pay(client: &Client, shared: &Shared, owed: &Debt) -> Result<(), SinkEr
     debt::pay(client, owed).await
 }
 
-/// After a load that ended early: policies are not left off until somebody comes back, but for retention, which
+/// After a load that ended early: triggers and policies are not left off until somebody comes back, but for retention, which
 /// would begin to eat half of a history, and empty the aggregates that are refreshed when the rest is in. By the session that
 /// holds the run's lock: a run that was overtaken has lost it, and puts nothing back under the other's feet.
-pub(super) async fn resume_policies(client: &Client, plan: &Plan) {
+pub(super) async fn resume_early(client: &Client, plan: &Plan) {
     let Ok(due) = debt::due(client, &plan.name).await else { return };
     let ours = due.iter().filter(|owed| {
-        owed.kind == "policy" && owed.pipeline == plan.name && owed.definition != "policy_retention"
+        let live = match owed.kind.as_str() {
+            "policy" => owed.definition != "policy_retention",
+            kind => kind == "trigger",
+        };
+        live && owed.pipeline == plan.name
     });
     for owed in ours {
         if let Err(error) = debt::pay(client, owed).await {
-            tracing::warn!(%error, %owed, "a policy stays off until the next command");
+            tracing::warn!(%error, %owed, "it stays off until the next command");
         }
     }
 }

@@ -56,6 +56,7 @@ fn mapping(fold: &str) -> Mapping {
         columns: vec![rule],
         rows: Vec::new(),
         accept_retention: false,
+        suspend_triggers: false,
         except: Vec::new(),
         place: crate::config::Place::default(),
         key: "table[0]".to_owned(),

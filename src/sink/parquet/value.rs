@@ -7,7 +7,7 @@ use parquet::basic::{LogicalType, TimeUnit, Type as Physical};
 use super::text;
 use crate::columnar::PG_EPOCH_DAYS;
 use crate::columnar::file::Cell;
-use crate::schema::{PG_EPOCH_US, PgType};
+use crate::schema::{Network, PG_EPOCH_US, PgType};
 
 /// How a type is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) enum Store {
     Int64,
     Float,
     Double,
-    /// Also numbers, intervals and arrays: as text they are exact.
+    /// Also numbers, intervals, addresses and arrays: as text they are exact.
     Text,
     Json,
     Bytes,
@@ -59,6 +59,8 @@ pub(super) fn store(ty: &PgType) -> Store {
         | PgType::Text
         | PgType::Varchar(_)
         | PgType::Interval
+        | PgType::Inet
+        | PgType::Cidr
         | PgType::Enum(_)
         | PgType::Other(_) => Store::Text,
     }
@@ -111,6 +113,7 @@ pub(super) fn of_field<'a>(ty: &PgType, field: &'a [u8]) -> Option<Made<'a>> {
         },
         PgType::Numeric(_) => made(text::numeric(field)?),
         PgType::Interval => made(text::interval(field)?),
+        PgType::Inet | PgType::Cidr => made(Network::of_field(field)?.to_string()),
         PgType::Array(element) => made(text::array(field, *element)?),
         // The server's version byte of jsonb.
         PgType::Jsonb => Made::Bytes(Cow::Borrowed(field.strip_prefix(&[1])?)),
@@ -153,6 +156,10 @@ pub(super) fn to_field(ty: &PgType, cell: Cell<'_>, out: &mut Vec<u8>) -> Option
         }
         (PgType::Numeric(_), Cell::Bytes(value)) => text::numeric_field(value, out)?,
         (PgType::Interval, Cell::Bytes(value)) => text::interval_field(value, out)?,
+        (PgType::Inet | PgType::Cidr, Cell::Bytes(value)) => {
+            let text = std::str::from_utf8(value).ok()?;
+            out.extend_from_slice(&Network::parse(text, *ty == PgType::Cidr)?.field());
+        }
         (PgType::Array(element), Cell::Bytes(value)) => text::array_field(value, *element, out)?,
         (PgType::Jsonb, Cell::Bytes(value)) => {
             out.push(1);

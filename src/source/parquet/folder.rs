@@ -135,6 +135,7 @@ impl Tables {
             identity: format!("parquet {} ({})", table.name, listed.join(", ")),
             columns,
             origin: Origin::Parquet,
+            estimated: false,
         };
         Ok((source, left_out))
     }

@@ -129,6 +129,7 @@ impl Tables {
                     by_rowid: false,
                     columns,
                     origin: Origin::Postgres,
+                    estimated: false,
                 };
                 let rows = self.proven(&table)?;
                 Ok((table, rows))
@@ -187,16 +188,17 @@ impl Tables {
         };
         let identity = identity(&label, &columns, &key);
         let origin = Origin::Postgres;
-        let table = SourceTable { label, sql, key, by_rowid, columns, identity, origin };
+        let mut table =
+            SourceTable { label, sql, key, by_rowid, columns, identity, origin, estimated: false };
         let rows = match proven || table.key == [CTID] {
-            true => self.about(wire, &table)?,
+            true => self.about(wire, &mut table)?,
             false => self.proven(&table)?,
         };
         Ok((table, rows))
     }
 
     /// Rows of a table: counted if it is small, else as the server's statistics have it.
-    fn about(&self, wire: &mut Wire, table: &SourceTable) -> Result<u64, CountError> {
+    fn about(&self, wire: &mut Wire, table: &mut SourceTable) -> Result<u64, CountError> {
         let sql = format!(
             "select sum(greatest(c.reltuples, 0))::bigint, sum(pg_relation_size(c.oid))::bigint \
              from pg_catalog.pg_class c where c.oid = {name}::regclass or c.oid in \
@@ -207,7 +209,10 @@ impl Tables {
         let answer = wire.run(&sql).map_err(failed)?;
         let number = |column| answer.text(0, column).parse::<i64>().unwrap_or(0);
         match (u64::try_from(number(0)), number(1)) {
-            (Ok(rows), bytes) if rows > 0 && bytes > COUNTED_BYTES => Ok(rows),
+            (Ok(rows), bytes) if rows > 0 && bytes > COUNTED_BYTES => {
+                table.estimated = true;
+                Ok(rows)
+            }
             _ => Ok(count(&self.legacy, table, &[Range::default()])?),
         }
     }
@@ -350,7 +355,7 @@ fn declared((name, kind): (&str, &str), modifier: i32, full: &str) -> String {
         "_int4" => "integer[]",
         "_int8" => "bigint[]",
         "numeric" | "varchar" | "timestamptz" | "timestamp" | "text" | "uuid" | "date" | "time"
-        | "interval" | "json" | "jsonb" | "bytea" | "name" | "oid" => name,
+        | "interval" | "json" | "jsonb" | "bytea" | "inet" | "cidr" | "name" | "oid" => name,
         _ => return full.to_owned(),
     };
     match (name, modifier) {
@@ -396,7 +401,7 @@ mod tests {
         assert_eq!(of("numeric", -1), "numeric");
         assert_eq!(of("timestamptz", 3), "timestamptz(3)");
         assert_eq!(of("_varchar", -1), "text[]");
-        assert_eq!(of("inet", -1), "strange");
+        assert_eq!(of("macaddr", -1), "strange");
         assert_eq!(declared(("mood", "e"), -1, "mood"), "enum");
         assert_eq!(Form::of("timestamptz(3)"), Form::Timestamptz);
         assert_eq!(Form::of("strange"), Form::AsText { known: false });

@@ -5,7 +5,7 @@
 //! so it is held for a stated time alone; after that, or when the session that held it died, the next
 //! partition is read in a new one. Each is counted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -24,6 +24,10 @@ pub struct Legacy {
     /// The moment in which the reading of a table without a key began.
     begun: Mutex<HashMap<String, String>>,
     taken: AtomicUsize,
+    /// When each moment was taken.
+    since: Mutex<HashMap<String, Instant>>,
+    /// Tables of which a reading ended later than `hold` allows, and how old its moment was then.
+    outlived: Mutex<BTreeMap<String, Duration>>,
 }
 
 struct Held {
@@ -51,6 +55,8 @@ impl Legacy {
             held: Mutex::default(),
             begun: Mutex::default(),
             taken: AtomicUsize::new(0),
+            since: Mutex::default(),
+            outlived: Mutex::default(),
         }
     }
 
@@ -67,6 +73,29 @@ impl Legacy {
     /// Moments taken so far.
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
+    }
+
+    /// How long one moment is to be held.
+    pub fn hold(&self) -> Duration {
+        self.hold
+    }
+
+    /// Tables that were read in one moment for longer than that, each with the longest time.
+    pub fn outlived(&self) -> Vec<(String, Duration)> {
+        let outlived = self.outlived.lock().map(|outlived| outlived.clone()).unwrap_or_default();
+        outlived.into_iter().collect()
+    }
+
+    /// A partition of a table has been read to its end.
+    pub(super) fn has_read(&self, table: &str, moment: &str) {
+        let since = self.since.lock().ok().and_then(|since| since.get(moment).copied());
+        let Some(age) = since.map(|since| since.elapsed()).filter(|age| *age > self.hold) else {
+            return;
+        };
+        if let Ok(mut outlived) = self.outlived.lock() {
+            let longest = outlived.entry(table.to_owned()).or_default();
+            *longest = age.max(*longest);
+        }
     }
 
     /// The moment in which the reading of a table began, if it has to end in it.
@@ -146,12 +175,11 @@ impl Legacy {
                    || txid_snapshot_xmax(txid_current_snapshot())";
         let answer = session.run(sql).map_err(failed)?;
         self.taken.fetch_add(1, Ordering::Relaxed);
-        Ok(Held {
-            id: answer.text(0, 0).to_owned(),
-            name: answer.text(0, 1).to_owned(),
-            since: Instant::now(),
-            _session: session,
-        })
+        let (name, now) = (answer.text(0, 1).to_owned(), Instant::now());
+        if let Ok(mut since) = self.since.lock() {
+            since.insert(name.clone(), now);
+        }
+        Ok(Held { id: answer.text(0, 0).to_owned(), name, since: now, _session: session })
     }
 
     pub(super) fn failed(&self, what: &str, error: WireError) -> SourceError {

@@ -94,9 +94,10 @@ mod tests {
             sql: "\"s\".\"t\"".to_owned(),
             key: vec!["code".to_owned(), "n".to_owned()],
             by_rowid: false,
-            columns: vec![column("code", "text"), column("n", "integer"), column("net", "inet")],
+            columns: vec![column("code", "text"), column("n", "integer"), column("net", "macaddr")],
             identity: String::new(),
             origin: Origin::Postgres,
+            estimated: false,
         };
         let selection = Selection {
             key: table.key.clone(),

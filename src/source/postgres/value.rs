@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use jiff::civil::{DateTime, date};
 
 use crate::batch::{Batch, OwnedValue, RowTooLarge, ValueRef};
-use crate::schema::{PG_EPOCH_US, quote};
+use crate::schema::{Network, PG_EPOCH_US, quote};
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -28,6 +28,7 @@ pub(super) enum Form {
     Json,
     Jsonb,
     Uuid,
+    Network,
     Timestamptz,
     Timestamp,
     Date,
@@ -59,6 +60,7 @@ impl Form {
             "json" => Self::Json,
             "jsonb" => Self::Jsonb,
             "uuid" => Self::Uuid,
+            "inet" | "cidr" => Self::Network,
             "timestamptz" => Self::Timestamptz,
             "timestamp" => Self::Timestamp,
             "date" => Self::Date,
@@ -94,6 +96,7 @@ impl Form {
             | Self::Float8
             | Self::Numeric
             | Self::Uuid
+            | Self::Network
             | Self::Timestamptz
             | Self::Timestamp
             | Self::Date => quote(name),
@@ -126,6 +129,7 @@ impl Form {
                 match self {
                     Self::Numeric => format!("{text}::numeric"),
                     Self::Uuid => format!("{text}::uuid"),
+                    Self::Network => format!("{text}::inet"),
                     Self::Timestamptz => format!("{text}::timestamptz"),
                     Self::Timestamp => format!("{text}::timestamp"),
                     Self::Date => format!("{text}::date"),
@@ -182,7 +186,7 @@ fn cell<'a>(form: Form, bytes: &'a [u8], scratch: &'a mut String) -> Option<Valu
         Form::Bool => ValueRef::Integer(i64::from(*bytes.first()?)),
         Form::Integer => ValueRef::Integer(whole(bytes)?),
         Form::Oid => ValueRef::Integer(u32::from_be_bytes(bytes.try_into().ok()?).into()),
-        Form::Float4 => ValueRef::Real(widened(u32::from_be_bytes(bytes.try_into().ok()?))),
+        Form::Float4 => ValueRef::Real(f32::from_be_bytes(bytes.try_into().ok()?).into()),
         Form::Float8 => ValueRef::Real(f64::from_bits(u64::from_be_bytes(bytes.try_into().ok()?))),
         Form::Ctid => {
             let (block, number) = bytes.split_first_chunk::<4>()?;
@@ -199,6 +203,10 @@ fn cell<'a>(form: Form, bytes: &'a [u8], scratch: &'a mut String) -> Option<Valu
             let word = endless(days, i32::MIN.into(), i32::MAX.into());
             return local(days, word, DAY_US, scratch);
         }
+        Form::Network => {
+            write!(scratch, "{}", Network::of_field(bytes)?).ok()?;
+            ValueRef::Text(scratch.as_bytes())
+        }
         Form::Uuid => {
             let bytes: &[u8; 16] = bytes.try_into().ok()?;
             uuid(bytes, scratch);
@@ -211,16 +219,13 @@ fn cell<'a>(form: Form, bytes: &'a [u8], scratch: &'a mut String) -> Option<Valu
             write!(scratch, "{hours:02}:{minutes:02}:{seconds:02}.{us:06}").ok()?;
             ValueRef::Text(scratch.as_bytes())
         }
-        Form::Interval => {
-            interval(bytes, scratch)?;
-            ValueRef::Text(scratch.as_bytes())
-        }
-        Form::Numeric => {
-            numeric(bytes, scratch)?;
-            ValueRef::Text(scratch.as_bytes())
-        }
-        Form::Array => {
-            array(bytes, scratch)?;
+        Form::Interval | Form::Numeric | Form::Array => {
+            let write = match form {
+                Form::Interval => interval,
+                Form::Numeric => numeric,
+                _ => array,
+            };
+            write(bytes, scratch)?;
             ValueRef::Text(scratch.as_bytes())
         }
     })
@@ -242,11 +247,6 @@ fn whole(bytes: &[u8]) -> Option<i64> {
         8 => Some(i64::from_be_bytes(bytes.try_into().ok()?)),
         _ => None,
     }
-}
-
-/// A single as a double; a NaN keeps its payload.
-fn widened(bits: u32) -> f64 {
-    f64::from(f32::from_bits(bits))
 }
 
 fn endless(count: i64, low: i64, high: i64) -> Option<&'static [u8]> {
@@ -458,7 +458,14 @@ mod tests {
     #[test]
     fn what_is_cut_short_is_no_value() {
         let mut scratch = String::new();
-        for form in [Form::Integer, Form::Uuid, Form::Numeric, Form::Interval, Form::Timestamptz] {
+        for form in [
+            Form::Integer,
+            Form::Uuid,
+            Form::Network,
+            Form::Numeric,
+            Form::Interval,
+            Form::Timestamptz,
+        ] {
             assert_eq!(cell(form, &[1, 2, 3], &mut scratch), None, "{form:?}");
         }
     }

@@ -56,6 +56,8 @@ pub struct SourceTable {
     pub identity: String,
     /// What it is read from.
     pub origin: Origin,
+    /// The number of its rows is the server's estimate.
+    pub estimated: bool,
 }
 
 /// Why something cannot be read as the file says.
@@ -134,6 +136,7 @@ impl Catalog {
             by_rowid,
             columns: entry.columns.clone(),
             origin: Origin::Sqlite,
+            estimated: false,
         })
     }
 
@@ -161,7 +164,16 @@ impl Catalog {
         let identity = format!("sqlite query {sql} key ({})", key.join(", "));
         let sql = format!("({sql})");
         let (key, origin) = (key.to_vec(), Origin::Sqlite);
-        Ok(SourceTable { label, sql, key, by_rowid: false, columns, identity, origin })
+        Ok(SourceTable {
+            label,
+            sql,
+            key,
+            by_rowid: false,
+            columns,
+            identity,
+            origin,
+            estimated: false,
+        })
     }
 }
 

@@ -55,6 +55,21 @@ impl Server {
         self.call("pg_ctl", &["reload"]);
     }
 
+    /// From now on it shows this certificate to those who ask for TLS.
+    pub(crate) fn show_certificate(&self, certificate: &str, key: &str) {
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let given = self.folder.path().join(name);
+            std::fs::write(&given, text).unwrap();
+            std::fs::set_permissions(&given, std::fs::Permissions::from_mode(0o644)).unwrap();
+            let words = as_server("install");
+            let mut command = Command::new(&words[0]);
+            command.args(&words[1..]).args(["-m", "600"]).arg(given).arg(self.data().join(name));
+            assert!(command.current_dir(self.folder.path()).status().unwrap().success(), "{name}");
+        }
+        self.configure("ssl = on");
+        self.call("pg_ctl", &["reload"]);
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
