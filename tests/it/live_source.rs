@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
 use crate::postgres::{Move, READING, file, readings, whole};
 use crate::proxy::Proxy;
 use crate::support::server::Server;
@@ -101,9 +103,19 @@ fn a_server_with_a_wrong_certificate_is_not_talked_to() {
     let server = Server::new();
     let moved = Move { legacy: Database::on(&server.url()), scene: Scene::new(&file(READING)) };
     moved.legacy.run(&readings(10));
-    let tls = |name: &str| format!("{}/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"));
-    let read = |name: &str| std::fs::read_to_string(tls(name)).unwrap();
-    let known = format!("{}?sslmode=verify-full&sslrootcert={}", moved.legacy.url, tls("ca.crt"));
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate().unwrap();
+    let trusted = authority.self_signed(&authority_key).unwrap().pem();
+    moved.scene.write("ca.crt", &trusted);
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let certificate = |host: &str| {
+        let leaf = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        leaf.signed_by(&key, &issuer).unwrap().pem()
+    };
+    let ca = moved.scene.path("ca.crt");
+    let known = format!("{}?sslmode=verify-full&sslrootcert={}", moved.legacy.url, ca.display());
     let unknown = format!("{}?sslmode=verify-full", moved.legacy.url);
     let checked = |url: &str| moved.check().env("SOURCE", url).run();
     let said = |url: &str, words: &str| {
@@ -111,9 +123,11 @@ fn a_server_with_a_wrong_certificate_is_not_talked_to() {
         assert_eq!(checked(url).status.code(), Some(2));
     };
     // Signed by an authority that nobody trusts, then for another host.
-    server.show_certificate(&read("here.crt"), &read("server.key"));
+    let host = moved.legacy.url.split('@').next_back().unwrap();
+    let host = host.split(':').next().unwrap();
+    server.show_certificate(&certificate(host), &key.serialize_pem());
     said(&unknown, "UnknownIssuer");
     assert_eq!(checked(&known).status.code(), Some(0), "{}", checked(&known).err);
-    server.show_certificate(&read("elsewhere.crt"), &read("server.key"));
+    server.show_certificate(&certificate("historian.example"), &key.serialize_pem());
     said(&known, "not valid for name");
 }
