@@ -214,9 +214,10 @@ impl Step for States {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Unit::new(at)),
         };
-        if !self.changed.contains(equipment) {
-            self.changed.insert(equipment.to_owned());
-            self.moved.insert(equipment.to_owned());
+        for noted in [&mut self.changed, &mut self.moved] {
+            if !noted.contains(equipment) {
+                noted.insert(equipment.to_owned());
+            }
         }
         let mut emit = |run: &Run, end: i64| hand_out(&self.plan, equipment, (run, end), out);
         unit.advance(&self.plan, at, &mut emit);

@@ -186,7 +186,7 @@ fn a_trigger_that_could_drop_rows() {
         "create function skip() returns trigger language plpgsql as 'begin return null; end'; \
          create trigger skips before insert on log for each row execute function skip()",
     );
-    is_told(&scene, 2, &["public.log has trigger skips", "disable it"]);
+    is_told(&scene, 2, &["public.log has trigger skips", "triggers = \"suspend\""]);
 }
 
 #[test]
