@@ -49,13 +49,9 @@ impl PostgresSource {
         table: &SourceTable,
         selection: &Selection,
     ) -> Result<Self, SourceError> {
-        let by_place = table.key == [CTID];
-        let only = by_place.then(|| legacy.moment_of(&table.label)).flatten();
+        let only = legacy.moment_of(&table.label);
         let (session, moment) =
             legacy.join(only.as_deref()).map_err(|error| error.of(&table.label))?;
-        if by_place {
-            legacy.note_moment(&table.label, &moment);
-        }
         Ok(Self {
             legacy: Arc::clone(legacy),
             forms: statement::forms(table, selection),

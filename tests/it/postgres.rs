@@ -254,6 +254,27 @@ fn a_table_without_a_key_is_read_once_and_never_half() {
     assert_eq!(killed.scene.database.rows(sums), killed.legacy.rows(sums));
 }
 
+/// A table that takes its time each time it is looked at.
+const SLOW: &str = "[[table]]\nquery = \"select 1 as id, pg_sleep(1.5)::text as slept\"\nkey = [\"id\"]\n\
+                    to = \"public.slow\"\n";
+
+#[test]
+fn a_table_without_a_key_is_bound_to_a_snapshot_by_its_first_row_and_not_by_a_sample() {
+    // GIVEN a table before it that takes longer than a snapshot may be held
+    let table = format!("{SLOW}[[table]]\nfrom = \"loose\"\nto = \"loose\"\n");
+    let moved = Move::new(
+        "create table loose as select i as value from generate_series(1, 50000) i",
+        &table,
+    );
+    moved
+        .scene
+        .write("pipeline.toml", &file(&table).replace("[target]", "hold = \"1 second\"\n[target]"));
+    // WHEN it is loaded, THEN its own snapshot serves it from the first row to the last
+    moved.backfill().ends(0);
+    let sums = "select count(*), count(distinct value), sum(value) from loose";
+    assert_eq!(moved.scene.database.rows(sums), moved.legacy.rows(sums));
+}
+
 #[test]
 fn killed_at_named_points_it_goes_on_in_another_snapshot_and_says_so() {
     let moved = Move::new(&readings(200_000), READING);

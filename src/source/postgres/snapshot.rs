@@ -74,9 +74,14 @@ impl Legacy {
         self.begun.lock().ok()?.get(table).cloned()
     }
 
-    pub(super) fn note_moment(&self, table: &str, moment: &str) {
+    /// The reading of a table without a key began in this moment, and has to end in it: where its rows
+    /// lie means nothing in another. `None` forgets that: none of its rows landed yet.
+    pub fn begin(&self, table: &str, moment: Option<&str>) {
         if let Ok(mut begun) = self.begun.lock() {
-            begun.insert(table.to_owned(), moment.to_owned());
+            match moment {
+                Some(moment) => begun.insert(table.to_owned(), moment.to_owned()),
+                None => begun.remove(table),
+            };
         }
     }
 
