@@ -129,6 +129,7 @@ pub async fn run(
         resolved.jobs.iter().zip(&partitions).map(|(job, parts)| rows_left(job, parts)).sum();
     progress.expect(left);
     let loaded = run_tables(&shared, plan, &resolved.jobs, &partitions).await;
+    copy.release();
     let stopped = !matches!(loaded, Ok(End::Partition));
     if stopped {
         debts::resume_policies(&control.client, plan).await;

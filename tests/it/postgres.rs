@@ -276,6 +276,27 @@ fn a_table_without_a_key_is_bound_to_a_snapshot_by_its_first_row_and_not_by_a_sa
 }
 
 #[test]
+fn the_snapshot_is_let_go_when_all_is_read() {
+    // GIVEN a load after whose rows something takes long in the target
+    let finding = "[[finding]]\nname = \"slow\"\nquery = \"select pg_sleep(600)\"\n";
+    let moved = Move::new(&readings(1_000), &format!("{READING}{finding}"));
+    let mut running = moved.backfill().start();
+    let asking = "select count(*) from pg_stat_activity where datname = current_database() \
+                  and query like '%pg_sleep(600)%' and pid <> pg_backend_pid()";
+    wait_for("the finding to be looked for", LIMIT, || {
+        assert!(running.ended().is_none(), "{}", running.log());
+        (moved.scene.database.number(asking) > 0).then_some(())
+    });
+    // THEN no session of it is left at the source, and with that no lock and no horizon
+    let sessions = "select count(*) from pg_stat_activity where datname = current_database() \
+                    and application_name = 'millstream source'";
+    wait_for("the source to be let go", Duration::from_secs(5), || {
+        (moved.legacy.number(sessions) == 0).then_some(())
+    });
+    moved.legacy.run("alter table reading add column more int");
+}
+
+#[test]
 fn killed_at_named_points_it_goes_on_in_another_snapshot_and_says_so() {
     let moved = Move::new(&readings(200_000), READING);
     for point in

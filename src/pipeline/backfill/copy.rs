@@ -33,6 +33,13 @@ impl Taken {
         })
     }
 
+    /// Nothing is read any more in this run. A server need not wait for what is done in the target.
+    pub(super) fn release(&self) {
+        if let At::Postgres(legacy) = &self.at {
+            legacy.release();
+        }
+    }
+
     /// Nothing is left to read.
     pub(super) fn drop(&self) {
         let At::Sqlite(path) = &self.at else { return };

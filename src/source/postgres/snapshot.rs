@@ -3,7 +3,7 @@
 //! Its tables are locked against compression, drops and `alter table` first, then the moment is taken: the
 //! other way round a reader could see half of a chunk. It keeps the server from vacuuming what is newer,
 //! so it is held for a stated time alone; after that, or when the session that held it died, the next
-//! partition is read in a new one. Each is counted.
+//! partition is read in a new one. Each is counted. When all is read it is let go at once.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -82,6 +82,13 @@ impl Legacy {
                 Some(moment) => begun.insert(table.to_owned(), moment.to_owned()),
                 None => begun.remove(table),
             };
+        }
+    }
+
+    /// Nothing is left to read: lets the moment go, and its locks. What joins after all takes another.
+    pub fn release(&self) {
+        if let Ok(mut held) = self.held.lock() {
+            *held = None;
         }
     }
 
