@@ -399,6 +399,34 @@ fn what_changed_below_between_two_snapshots_is_found_where_it_is_looked_for() {
 }
 
 #[test]
+fn what_was_compared_is_told_as_it_was_also_when_the_run_itself_moved_on() {
+    // GIVEN a load that was killed half way
+    let table = format!("{SLOW}{READING}");
+    let moved = Move::new(&readings(100_000), &table);
+    let killed = || {
+        let killed = moved.backfill().env("MILLSTREAM_FAILPOINT", "after_commit:3").run();
+        assert!(killed.was_killed(), "{}", killed.err);
+    };
+    killed();
+    // THEN going on in one snapshot says that what was read before is the same in it
+    let ended = moved.backfill().arg("--catch-up").ends(0);
+    let all = "2 snapshots; what was read before was compared with the source first and had not changed\n";
+    assert!(ended.out.contains(all), "{}", ended.out);
+    // AND in more than one it says that it is not known of the later ones
+    moved
+        .scene
+        .database
+        .run("drop table reading, slow; drop schema millstream cascade; drop table migration_log");
+    killed();
+    moved
+        .scene
+        .write("pipeline.toml", &file(&table).replace("[target]", "hold = \"1 second\"\n[target]"));
+    let ended = moved.backfill().arg("--catch-up").ends(0);
+    assert!(ended.out.contains("this run itself moved on to another snapshot"), "{}", ended.out);
+    whole(&moved, 100_000);
+}
+
+#[test]
 fn what_is_wrong_with_a_server_is_one_message_without_the_secret() {
     let moved = Move::new(&readings(1), READING);
     let says = |url: &str, words: &str| {

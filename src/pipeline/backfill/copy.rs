@@ -121,9 +121,16 @@ pub(super) async fn of_snapshots(
         if snapshots < 2 {
             continue;
         }
-        let looked = match catch_up {
-            true => "what was read before was compared with the source first and had not changed",
-            false => {
+        let looked = match (catch_up, job.at.moved_on()) {
+            (true, false) => {
+                "what was read before was compared with the source first and had not changed"
+            }
+            (true, true) => {
+                "what earlier runs read was compared with the source first and had not changed, but \
+                 this run itself moved on to another snapshot, and nothing was compared with that: \
+                 `verify --deep` compares all of it"
+            }
+            (false, _) => {
                 "nothing below the place from which reading went on was looked at again: \
                  `verify --deep` compares all of it, `backfill --catch-up` what was read before it \
                  reads on"
