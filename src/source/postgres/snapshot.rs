@@ -111,16 +111,17 @@ impl Legacy {
     pub(super) fn join(&self, only: Option<&str>) -> Result<(Wire, String), SourceError> {
         let broken = || WireError::lost("a thread died while it took a snapshot");
         let mut held = self.held.lock().map_err(|_| self.failed("snapshot", broken()))?;
+        let mut gone = None;
         for _ in 0..3 {
             if held.as_ref().is_some_and(|held| only.is_none() && held.since.elapsed() > self.hold)
             {
                 *held = None;
             }
-            let fresh = held.is_none();
-            if fresh {
+            // Another moment than the one that is asked for is not worth taking.
+            if held.is_none() && only.is_none() {
                 *held = Some(self.take()?);
             }
-            let Some(Held { id, name, .. }) = held.as_ref() else { continue };
+            let Some(Held { id, name, .. }) = held.as_ref() else { break };
             if only.is_some_and(|only| only != name) {
                 break;
             }
@@ -132,9 +133,15 @@ impl Legacy {
             match wire.run(&sql) {
                 Ok(_) => return Ok((wire, name)),
                 // Gone with the session that held it.
-                Err(error) if !fresh && is_gone(&error) => *held = None,
+                Err(error) if is_gone(&error) => {
+                    *held = None;
+                    gone = Some(error);
+                }
                 Err(error) => return Err(self.failed("taking part in a snapshot", error)),
             }
+        }
+        if let (None, Some(error)) = (only, gone) {
+            return Err(self.failed("taking part in a snapshot", error));
         }
         let message = "its rows are only told apart by where they lie, and the snapshot in which its \
                        reading began is gone: empty its target and start over with --fresh, or read it by \
@@ -176,8 +183,10 @@ impl Legacy {
     }
 }
 
+/// Whether an exported snapshot ended with its session: before the server looked for it (22023 or
+/// 42704, by the release), or after it found it and before it could take part (55000).
 fn is_gone(error: &WireError) -> bool {
-    matches!(error.sqlstate.as_deref(), Some("22023" | "42704"))
+    matches!(error.sqlstate.as_deref(), Some("22023" | "42704" | "55000"))
 }
 
 fn advice(sqlstate: Option<&str>) -> String {
