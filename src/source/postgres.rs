@@ -26,6 +26,8 @@ use fields::Fields;
 use value::{Form, NoCell};
 use wire::{Wire, WireError};
 
+/// The variable that a password comes from which the URL does not have. PGPASSWORD is the target's.
+pub const PASSWORD: &str = "SOURCE_PGPASSWORD";
 /// Small enough that a batch stays in the processor's cache between the reader and the worker.
 const BATCH_ROWS: usize = 4_096;
 /// Text and blobs of a batch; one row may be larger.

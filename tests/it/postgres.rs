@@ -461,8 +461,13 @@ fn what_is_wrong_with_a_server_is_one_message_without_the_secret() {
         run.err.contains("28P01").then_some(())
     });
     says(&wrong, "password authentication failed for user \"clerk\"");
-    says(&format!("postgres://clerk@{place}"), "asks for a password");
+    let open = format!("postgres://clerk@{place}");
+    says(&open, "asks for a password, and neither the URL nor SOURCE_PGPASSWORD has one");
     database.run("grant select on reading to clerk");
+    // The target's password is not the source's to know, right as it would be.
+    let run = moved.check().env("SOURCE", &open).env("PGPASSWORD", "right").ends(2);
+    assert!(run.err.contains("asks for a password"), "{}", run.err);
+    moved.check().env("SOURCE", &open).env("SOURCE_PGPASSWORD", "right").ends(0);
     moved.check().env("SOURCE", &format!("postgres://clerk:right@{place}")).ends(0);
 }
 
