@@ -254,6 +254,28 @@ fn a_table_without_a_key_is_read_once_and_never_half() {
     assert_eq!(killed.scene.database.rows(sums), killed.legacy.rows(sums));
 }
 
+#[test]
+fn a_table_whose_rows_lie_in_others_is_not_read_by_their_places() {
+    let refused = |scene: &Scene, url: &str| {
+        let run = scene.millstream(&["check", "pipeline.toml"]).env("SOURCE", url).ends(2);
+        assert!(run.err.contains("`public.loose` has no key of its own"), "{}", run.err);
+    };
+    let moved = Move::new(
+        "create table loose (at timestamptz, value int); create table more () inherits (loose)",
+        "[[table]]\nfrom = \"loose\"\nto = \"copy\"\n",
+    );
+    refused(&moved.scene, &moved.legacy.url);
+    // A hypertable, also one that has no chunk yet.
+    let database = Database::timescale();
+    database.run(
+        "create table loose (at timestamptz not null, value int);
+         select create_hypertable('loose', 'at', create_default_indexes => false)",
+    );
+    refused(&moved.scene, &database.url);
+    database.run("insert into loose values ('2026-01-01 00:00+00', 1), ('2026-03-01 00:00+00', 2)");
+    refused(&moved.scene, &database.url);
+}
+
 /// A table that takes its time each time it is looked at.
 const SLOW: &str = "[[table]]\nquery = \"select 1 as id, pg_sleep(1.5)::text as slept\"\nkey = [\"id\"]\n\
                     to = \"public.slow\"\n";
