@@ -195,13 +195,15 @@ async fn create_missing(
     Ok(())
 }
 
-/// What the file wants done before the first row of this pipeline lands; all of it or nothing.
+/// What the file wants done before the first row of this pipeline lands; all of it or nothing. Dying
+/// right after it, before the ledger knows of the pipeline, the next run does it again.
 async fn prepare(plan: &Plan, client: &mut Client) -> Result<(), RunError> {
     let Some(sql) = &plan.target.prepare else { return Ok(()) };
     let transaction = client.transaction().await.map_err(SinkError::from)?;
     let done = transaction.batch_execute(sql).await;
     done.map_err(|error| RunError::Prepare(SinkError::from(error)))?;
     transaction.commit().await.map_err(SinkError::from)?;
+    failpoint::hit("after_prepare");
     Ok(())
 }
 
