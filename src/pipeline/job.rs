@@ -11,7 +11,7 @@ use crate::sink::ledger::StreamKey;
 use crate::sink::strategy::Strategy;
 use crate::sink::timescale::Destination;
 use crate::source::postgres::CTID;
-use crate::source::sqlite::SourceTable;
+use crate::source::tables::SourceTable;
 use crate::source::{self, At, Source, SourceError};
 use crate::transform::mapping::Mapping;
 use crate::transform::stage::Stage;

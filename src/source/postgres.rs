@@ -18,7 +18,7 @@ pub use snapshot::Legacy;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::sqlite::SourceTable;
+use super::tables::SourceTable;
 use super::{Range, Source, SourceError};
 use crate::batch::{Batch, Position};
 use crate::schema::Selection;

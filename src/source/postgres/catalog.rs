@@ -9,7 +9,7 @@ use super::value::Form;
 use super::wire::{Wire, WireError};
 use crate::config::plan::From;
 use crate::schema::{SourceColumn, TableName, quote};
-use crate::source::sqlite::{CountError, SourceTable, Unusable};
+use crate::source::tables::{CountError, SourceTable, Unusable};
 use crate::source::{Origin, Range, SourceError};
 
 /// The name that the place of a row goes by, where a table has no key.
