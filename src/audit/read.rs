@@ -12,7 +12,8 @@ use super::times::{Moment, Reader};
 use crate::batch::ValueRef;
 use crate::schema::{SourceColumn, quote};
 use crate::source::profile::rowid_bounds;
-use crate::source::sqlite::{self, Catalog, Kind, SourceTable};
+use crate::source::sqlite::{self, Catalog, Kind};
+use crate::source::tables::SourceTable;
 
 /// Above this a table is read in windows, and the report says so.
 const WHOLE_ROWS: u64 = 5_000_000;

@@ -129,6 +129,7 @@ pub async fn run(
         resolved.jobs.iter().zip(&partitions).map(|(job, parts)| rows_left(job, parts)).sum();
     progress.expect(left);
     let loaded = run_tables(&shared, plan, &resolved.jobs, &partitions).await;
+    copy.release();
     let stopped = !matches!(loaded, Ok(End::Partition));
     if stopped {
         debts::resume_early(&control.client, plan).await;
@@ -195,13 +196,15 @@ async fn create_missing(
     Ok(())
 }
 
-/// What the file wants done before the first row of this pipeline lands; all of it or nothing.
+/// What the file wants done before the first row of this pipeline lands; all of it or nothing. Dying
+/// right after it, before the ledger knows of the pipeline, the next run does it again.
 async fn prepare(plan: &Plan, client: &mut Client) -> Result<(), RunError> {
     let Some(sql) = &plan.target.prepare else { return Ok(()) };
     let transaction = client.transaction().await.map_err(SinkError::from)?;
     let done = transaction.batch_execute(sql).await;
     done.map_err(|error| RunError::Prepare(SinkError::from(error)))?;
     transaction.commit().await.map_err(SinkError::from)?;
+    failpoint::hit("after_prepare");
     Ok(())
 }
 

@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 
 use super::worker::Recipe;
+use crate::batch::Position;
 use crate::config::Problems;
 use crate::config::plan::TablePlan;
 use crate::schema::{PgType, TargetTable};
 use crate::sink::ledger::StreamKey;
 use crate::sink::strategy::Strategy;
 use crate::sink::timescale::Destination;
-use crate::source::sqlite::SourceTable;
+use crate::source::postgres::CTID;
+use crate::source::tables::SourceTable;
 use crate::source::{self, At, Source, SourceError};
 use crate::transform::mapping::Mapping;
 use crate::transform::stage::Stage;
@@ -96,6 +98,21 @@ impl Job {
     pub fn open_source(&self) -> Result<Box<dyn Source>, SourceError> {
         let selection = self.mapping().selection;
         source::open(&self.at, &self.source, &selection)
+    }
+
+    /// The same for rows that will land. A table without a key has to be read to its end in the moment in
+    /// which its first row is; a sample of it, or rows that never landed, bind nothing.
+    pub fn open_source_to_load(&self, from: &Position) -> Result<Box<dyn Source>, SourceError> {
+        let At::Postgres(legacy) = &self.at else { return self.open_source() };
+        if self.source.key != [CTID] {
+            return self.open_source();
+        }
+        if from.is_start() {
+            legacy.begin(&self.source.label, None);
+        }
+        let source = self.open_source()?;
+        legacy.begin(&self.source.label, source.snapshot());
+        Ok(source)
     }
 
     /// Time column and bucket width.

@@ -224,7 +224,7 @@ async fn run_once(
         .await
         .map_err(sink_error)?;
     let range = Range { after: partition.after.clone(), through: partition.through.clone() };
-    let source = open_source(job).await?;
+    let source = open_source(job, &position).await?;
     let part = (job.stream_id, partition.part);
     let seen = |name: &str| Seen { part, name: name.to_owned(), from: position.clone() };
     let snapshot = source.snapshot().map(seen);
@@ -249,9 +249,9 @@ async fn run_once(
 }
 
 /// A server may take its time to let one in.
-async fn open_source(job: &Job) -> Result<Box<dyn Source>, LaneError> {
-    let job = job.clone();
-    let opened = tokio::task::spawn_blocking(move || job.open_source()).await;
+async fn open_source(job: &Job, from: &Position) -> Result<Box<dyn Source>, LaneError> {
+    let (job, from) = (job.clone(), from.clone());
+    let opened = tokio::task::spawn_blocking(move || job.open_source_to_load(&from)).await;
     Ok(opened.map_err(|_| LaneError::Thread("the reader"))??)
 }
 

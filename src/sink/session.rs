@@ -1,7 +1,8 @@
 //! One connection to a server: the URL, TLS, and the settings a loader needs. Never pooled.
 //!
 //! No plaintext to a host that is not this machine unless the URL says `sslmode=disable`; no fall-back
-//! from TLS to plaintext. The password comes with the URL or from PGPASSWORD, and shows nowhere.
+//! from TLS to plaintext. The password comes with the URL or from a variable, PGPASSWORD for the target,
+//! and shows nowhere.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -79,8 +80,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads a `postgres://` URL or a `key=value` string.
+    /// Reads a `postgres://` URL or a `key=value` string. A password that it has not comes from PGPASSWORD.
     pub fn parse(url: &str) -> Result<Self, SessionError> {
+        Self::parse_with(url, "PGPASSWORD")
+    }
+
+    /// The same with the password of another variable, and never PGPASSWORD's: a server that rows are read
+    /// from is not told the password of the one they go to.
+    pub fn parse_with(url: &str, password_variable: &str) -> Result<Self, SessionError> {
         let (url, root_certificate) = take_parameter(url, "sslrootcert");
         // verify-ca and verify-full are libpq's words; here TLS always verifies.
         let url = ["verify-full", "verify-ca"]
@@ -89,7 +96,7 @@ impl Server {
         let mut config = Config::from_str(&url)
             .map_err(|error| SessionError::Url(hide_password(&fault::chain(&error), &url)))?;
         if config.get_password().is_none()
-            && let Ok(password) = std::env::var("PGPASSWORD")
+            && let Ok(password) = std::env::var(password_variable)
         {
             config.password(password);
         }

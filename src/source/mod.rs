@@ -89,7 +89,7 @@ impl At {
 /// Opens one table.
 pub fn open(
     at: &At,
-    table: &sqlite::SourceTable,
+    table: &tables::SourceTable,
     selection: &Selection,
 ) -> Result<Box<dyn Source>, SourceError> {
     Ok(match at {

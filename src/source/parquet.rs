@@ -13,7 +13,7 @@ pub use folder::{KEY, Tables};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::sqlite::SourceTable;
+use super::tables::SourceTable;
 use super::{Range, Source, SourceError};
 use crate::batch::{Batch, OwnedValue, Position, RowTooLarge, ValueRef};
 use crate::columnar::FileError;

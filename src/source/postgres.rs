@@ -18,7 +18,7 @@ pub use snapshot::Legacy;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::sqlite::SourceTable;
+use super::tables::SourceTable;
 use super::{Range, Source, SourceError};
 use crate::batch::{Batch, Position};
 use crate::schema::Selection;
@@ -26,6 +26,8 @@ use fields::Fields;
 use value::{Form, NoCell};
 use wire::{Wire, WireError};
 
+/// The variable that a password comes from which the URL does not have. PGPASSWORD is the target's.
+pub const PASSWORD: &str = "SOURCE_PGPASSWORD";
 /// Small enough that a batch stays in the processor's cache between the reader and the worker.
 const BATCH_ROWS: usize = 4_096;
 /// Text and blobs of a batch; one row may be larger.
@@ -49,13 +51,9 @@ impl PostgresSource {
         table: &SourceTable,
         selection: &Selection,
     ) -> Result<Self, SourceError> {
-        let by_place = table.key == [CTID];
-        let only = by_place.then(|| legacy.moment_of(&table.label)).flatten();
+        let only = legacy.moment_of(&table.label);
         let (session, moment) =
             legacy.join(only.as_deref()).map_err(|error| error.of(&table.label))?;
-        if by_place {
-            legacy.note_moment(&table.label, &moment);
-        }
         Ok(Self {
             legacy: Arc::clone(legacy),
             forms: statement::forms(table, selection),

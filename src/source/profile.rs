@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use rusqlite::Connection;
 
-use super::sqlite::{self, SourceTable};
+use super::sqlite;
+use super::tables::SourceTable;
 use super::{At, Range, SourceError, parquet, postgres};
 use crate::batch::{Batch, Position, Row, ValueRef};
 use crate::schema::{PgType, Selection, quote};

@@ -7,7 +7,7 @@
 mod catalog;
 mod copy;
 
-pub use catalog::{Catalog, CountError, Kind, SourceTable, Unusable};
+pub use catalog::{Catalog, Kind};
 pub use copy::{Copy, CopyNotes, take_copy, verify_readable};
 
 use std::ops::ControlFlow;
@@ -16,6 +16,7 @@ use std::path::Path;
 use rusqlite::types::ValueRef as SqlValue;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::tables::SourceTable;
 use super::{Range, Source, SourceError};
 use crate::batch::{Batch, OwnedValue, Position, ValueRef};
 use crate::schema::Selection;

@@ -4,9 +4,55 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use super::sqlite::{self, Catalog, CountError, Kind, SourceTable};
-use super::{At, SourceError, parquet, postgres};
+use super::sqlite::{self, Catalog, Kind};
+use super::{At, Origin, SourceError, parquet, postgres};
 use crate::config::plan::From;
+use crate::schema::SourceColumn;
+
+/// A table, view or query with its key, ready to be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceTable {
+    /// For messages.
+    pub label: String,
+    /// What stands behind `from`.
+    pub sql: String,
+    /// The key: unique, never null.
+    pub key: Vec<String>,
+    /// The key is an integer that ranges can be cut by.
+    pub by_rowid: bool,
+    /// Columns.
+    pub columns: Vec<SourceColumn>,
+    /// Names its schema: another one is another source.
+    pub identity: String,
+    /// What it is read from.
+    pub origin: Origin,
+    /// The number of its rows is the server's estimate.
+    pub estimated: bool,
+}
+
+/// Why something cannot be read as the file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// What.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// Why rows were not counted.
+#[derive(Debug)]
+pub enum CountError {
+    /// The file cannot be read.
+    Source(SourceError),
+    /// The table or its key does not serve.
+    Key(Unusable),
+}
+
+impl std::convert::From<SourceError> for CountError {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
+}
 
 /// An open source.
 pub enum Tables {
@@ -62,7 +108,7 @@ impl Tables {
                 let From::Table { name, .. } = from else {
                     let message = "Parquet files answer no queries".to_owned();
                     let hint = "name the table: from = \"…\"".to_owned();
-                    return Err(CountError::Key(sqlite::Unusable { message, hint }));
+                    return Err(CountError::Key(Unusable { message, hint }));
                 };
                 let (table, left_out) = tables.table(name)?;
                 let rows = tables.verify_readable(name).map_err(CountError::Source)?;

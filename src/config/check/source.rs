@@ -64,7 +64,8 @@ fn read_postgres(reader: &mut Reader<'_>, text: Text, hold: Duration) -> Option<
     // The text itself may be a secret that went astray.
     if !is_url && !value.contains("host=") {
         let message = "this is no URL of a PostgreSQL server".to_owned();
-        let hint = "postgres://user@host:5432/database, the password in PGPASSWORD or a variable";
+        let hint =
+            "postgres://user@host:5432/database, the password in SOURCE_PGPASSWORD or a variable";
         reader.problems.error(place, "source.postgres", message, hint);
         return None;
     }

@@ -33,6 +33,13 @@ impl Taken {
         })
     }
 
+    /// Nothing is read any more in this run. A server need not wait for what is done in the target.
+    pub(super) fn release(&self) {
+        if let At::Postgres(legacy) = &self.at {
+            legacy.release();
+        }
+    }
+
     /// Nothing is left to read.
     pub(super) fn drop(&self) {
         let At::Sqlite(path) = &self.at else { return };
@@ -136,9 +143,16 @@ pub(super) async fn of_snapshots(
         if snapshots < 2 {
             continue;
         }
-        let looked = match catch_up {
-            true => "what was read before was compared with the source first and had not changed",
-            false => {
+        let looked = match (catch_up, job.at.moved_on()) {
+            (true, false) => {
+                "what was read before was compared with the source first and had not changed"
+            }
+            (true, true) => {
+                "what earlier runs read was compared with the source first and had not changed, but \
+                 this run itself moved on to another snapshot, and nothing was compared with that: \
+                 `verify --deep` compares all of it"
+            }
+            (false, _) => {
                 "nothing below the place from which reading went on was looked at again: \
                  `verify --deep` compares all of it, `backfill --catch-up` what was read before it \
                  reads on"

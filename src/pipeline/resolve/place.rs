@@ -7,14 +7,14 @@ use crate::config::Problems;
 use crate::config::plan::{Plan, SourcePlan};
 use crate::sink::session::{Server, SessionError};
 use crate::source::At;
-use crate::source::postgres::Legacy;
+use crate::source::postgres::{Legacy, PASSWORD};
 
 /// The source as the plan names it; nothing is opened yet.
 pub fn source(plan: &Plan) -> Result<At, ResolveError> {
     match &plan.source {
         SourcePlan::Sqlite { path, .. } => Ok(At::Sqlite(path.clone())),
         SourcePlan::Parquet { path, .. } => Ok(At::Parquet(path.clone())),
-        SourcePlan::Postgres { url, hold, place } => match Server::parse(&url.0) {
+        SourcePlan::Postgres { url, hold, place } => match Server::parse_with(&url.0, PASSWORD) {
             Ok(server) => Ok(At::Postgres(Arc::new(Legacy::new(server.endpoint(), *hold)))),
             Err(error) => {
                 let message = match error {

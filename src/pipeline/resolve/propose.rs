@@ -5,7 +5,7 @@ use crate::config::Problems;
 use crate::config::plan::{ColumnRule, TablePlan};
 use crate::schema::{PgType, Selection, TargetColumn, TargetTable};
 use crate::source::profile::{self, Classes};
-use crate::source::sqlite::SourceTable;
+use crate::source::tables::SourceTable;
 use crate::source::{At, Origin};
 
 /// Proposes a target for a table.

@@ -3,7 +3,7 @@
 use crate::config::Problems;
 use crate::config::plan::{ColumnRule, TablePlan};
 use crate::schema::{PgType, TargetTable};
-use crate::source::sqlite::SourceTable;
+use crate::source::tables::SourceTable;
 use crate::source::{Origin, postgres};
 
 /// The plan with the meaning of columns whose type says it: instants and wall clocks that go where they came

@@ -8,7 +8,7 @@ use super::{FileError, Form, ParquetFile, SourceError};
 use crate::columnar::manifest::{self, Manifest};
 use crate::schema::{SourceColumn, TableName};
 use crate::source::Origin;
-use crate::source::sqlite::{CountError, SourceTable, Unusable};
+use crate::source::tables::{CountError, SourceTable, Unusable};
 
 /// The key of every table: the number of a row, from 1. No column is called so.
 pub const KEY: &str = "(row)";

@@ -9,7 +9,7 @@ use super::value::Form;
 use super::wire::{Wire, WireError};
 use crate::config::plan::From;
 use crate::schema::{SourceColumn, TableName, quote};
-use crate::source::sqlite::{CountError, SourceTable, Unusable};
+use crate::source::tables::{CountError, SourceTable, Unusable};
 use crate::source::{Origin, Range, SourceError};
 
 /// The name that the place of a row goes by, where a table has no key.
@@ -36,7 +36,9 @@ struct Relation {
     name: TableName,
     /// `r`, `p`, `v`, `m` or `f`, as the catalog has it.
     kind: char,
-    /// Rows may lie in children, so no unique index of its own says enough.
+    /// Rows may lie in children: places of rows are not unique.
+    parent: bool,
+    /// The same, and no unique index of its own says enough.
     inherited: bool,
 }
 
@@ -54,14 +56,16 @@ impl Tables {
             wire.run(RELATIONS).map_err(|error| legacy.failed("reading the catalog", error))?;
         let relations = (0..answer.rows.len()).map(|row| {
             let kind = answer.text(row, 2).chars().next().unwrap_or('v');
-            let parent = answer.text(row, 3) == "t";
+            let (children, hypertable) = (answer.text(row, 3) == "t", answer.text(row, 4) == "t");
+            // A hypertable gets children with its next row.
+            let parent = children || hypertable;
             // Keys of partitioned tables and of hypertables hold over all of their parts.
-            let inherited = parent && kind == 'r' && answer.text(row, 4) != "t";
+            let inherited = children && kind == 'r' && !hypertable;
             let name = TableName {
                 schema: answer.text(row, 0).to_owned(),
                 name: answer.text(row, 1).to_owned(),
             };
-            Relation { name, kind, inherited }
+            Relation { name, kind, parent, inherited }
         });
         Ok(Self { legacy: Arc::clone(legacy), relations: relations.collect() })
     }
@@ -174,9 +178,7 @@ impl Tables {
         let key = match own {
             Some(key) => key,
             None if !given.is_empty() => given.to_vec(),
-            None if relation.kind == 'r' && !relation.inherited && !is_parent(wire, &sql)? => {
-                vec![CTID.to_owned()]
-            }
+            None if relation.kind == 'r' && !relation.parent => vec![CTID.to_owned()],
             None => {
                 let message = format!("`{label}` has no key of its own that rows can be read by");
                 return Err(unusable(message, "name one: key = [\"…\"], unique and never null"));
@@ -298,16 +300,6 @@ fn identity(what: &str, columns: &[SourceColumn], key: &[String]) -> String {
     let listed: Vec<String> =
         columns.iter().map(|column| format!("{} {}", column.name, column.declared)).collect();
     format!("postgres {what} ({}) key ({})", listed.join(", "), key.join(", "))
-}
-
-fn is_parent(wire: &mut Wire, sql: &str) -> Result<bool, CountError> {
-    let sql = format!(
-        "select relhassubclass from pg_catalog.pg_class where oid = {}::regclass",
-        escape_literal(sql)
-    );
-    let answer = wire.run(&sql);
-    // Asked a moment ago, it answered: what fails now is the line.
-    Ok(answer.is_ok_and(|answer| answer.text(0, 0) == "t"))
 }
 
 /// Columns of a table, view or query, their types by the names that [`Form::of`] knows.

@@ -22,7 +22,10 @@ impl<'a> Iterator for Fields<'a> {
         let Some((length, rest)) = self.rest.split_first_chunk::<4>() else { return Some(None) };
         self.rest = rest;
         let length = i32::from_be_bytes(*length);
-        let Ok(length) = usize::try_from(length) else { return Some(Some(None)) };
+        if length == -1 {
+            return Some(Some(None));
+        }
+        let Ok(length) = usize::try_from(length) else { return Some(None) };
         let Some((field, rest)) = rest.split_at_checked(length) else { return Some(None) };
         self.rest = rest;
         Some(Some(Some(field)))

@@ -57,7 +57,10 @@ fn prove(
     let password = || {
         endpoint.password.clone().ok_or_else(|| WireError {
             sqlstate: Some("28P01".to_owned()),
-            message: "the server asks for a password, and the URL has none".to_owned(),
+            message: format!(
+                "the server asks for a password, and neither the URL nor {} has one",
+                super::PASSWORD
+            ),
         })
     };
     match u32::from_be_bytes(*kind) {

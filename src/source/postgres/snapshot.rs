@@ -3,7 +3,7 @@
 //! Its tables are locked against compression, drops and `alter table` first, then the moment is taken: the
 //! other way round a reader could see half of a chunk. It keeps the server from vacuuming what is newer,
 //! so it is held for a stated time alone; after that, or when the session that held it died, the next
-//! partition is read in a new one. Each is counted.
+//! partition is read in a new one. Each is counted. When all is read it is let go at once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -103,9 +103,21 @@ impl Legacy {
         self.begun.lock().ok()?.get(table).cloned()
     }
 
-    pub(super) fn note_moment(&self, table: &str, moment: &str) {
+    /// The reading of a table without a key began in this moment, and has to end in it: where its rows
+    /// lie means nothing in another. `None` forgets that: none of its rows landed yet.
+    pub fn begin(&self, table: &str, moment: Option<&str>) {
         if let Ok(mut begun) = self.begun.lock() {
-            begun.insert(table.to_owned(), moment.to_owned());
+            match moment {
+                Some(moment) => begun.insert(table.to_owned(), moment.to_owned()),
+                None => begun.remove(table),
+            };
+        }
+    }
+
+    /// Nothing is left to read: lets the moment go, and its locks. What joins after all takes another.
+    pub fn release(&self) {
+        if let Ok(mut held) = self.held.lock() {
+            *held = None;
         }
     }
 
@@ -128,16 +140,17 @@ impl Legacy {
     pub(super) fn join(&self, only: Option<&str>) -> Result<(Wire, String), SourceError> {
         let broken = || WireError::lost("a thread died while it took a snapshot");
         let mut held = self.held.lock().map_err(|_| self.failed("snapshot", broken()))?;
+        let mut gone = None;
         for _ in 0..3 {
             if held.as_ref().is_some_and(|held| only.is_none() && held.since.elapsed() > self.hold)
             {
                 *held = None;
             }
-            let fresh = held.is_none();
-            if fresh {
+            // Another moment than the one that is asked for is not worth taking.
+            if held.is_none() && only.is_none() {
                 *held = Some(self.take()?);
             }
-            let Some(Held { id, name, .. }) = held.as_ref() else { continue };
+            let Some(Held { id, name, .. }) = held.as_ref() else { break };
             if only.is_some_and(|only| only != name) {
                 break;
             }
@@ -149,9 +162,15 @@ impl Legacy {
             match wire.run(&sql) {
                 Ok(_) => return Ok((wire, name)),
                 // Gone with the session that held it.
-                Err(error) if !fresh && is_gone(&error) => *held = None,
+                Err(error) if is_gone(&error) => {
+                    *held = None;
+                    gone = Some(error);
+                }
                 Err(error) => return Err(self.failed("taking part in a snapshot", error)),
             }
+        }
+        if let (None, Some(error)) = (only, gone) {
+            return Err(self.failed("taking part in a snapshot", error));
         }
         let message = "its rows are only told apart by where they lie, and the snapshot in which its \
                        reading began is gone: empty its target and start over with --fresh, or read it by \
@@ -192,8 +211,10 @@ impl Legacy {
     }
 }
 
+/// Whether an exported snapshot ended with its session: before the server looked for it (22023 or
+/// 42704, by the release), or after it found it and before it could take part (55000).
 fn is_gone(error: &WireError) -> bool {
-    matches!(error.sqlstate.as_deref(), Some("22023" | "42704"))
+    matches!(error.sqlstate.as_deref(), Some("22023" | "42704" | "55000"))
 }
 
 fn advice(sqlstate: Option<&str>) -> String {

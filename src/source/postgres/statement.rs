@@ -4,7 +4,7 @@ use super::catalog::CTID;
 use super::value::Form;
 use crate::batch::{OwnedValue, Position};
 use crate::schema::Selection;
-use crate::source::sqlite::SourceTable;
+use crate::source::tables::SourceTable;
 use crate::source::{Range, SourceError};
 
 /// The form of a column.

@@ -183,7 +183,7 @@ fn cell<'a>(form: Form, bytes: &'a [u8], scratch: &'a mut String) -> Option<Valu
         Form::Text | Form::Json | Form::AsText { .. } => ValueRef::Text(bytes),
         Form::Bytea => ValueRef::Blob(bytes),
         Form::Jsonb => ValueRef::Text(bytes.strip_prefix(&[1])?),
-        Form::Bool => ValueRef::Integer(i64::from(*bytes.first()?)),
+        Form::Bool => ValueRef::Integer(u8::from_be_bytes(bytes.try_into().ok()?).into()),
         Form::Integer => ValueRef::Integer(whole(bytes)?),
         Form::Oid => ValueRef::Integer(u32::from_be_bytes(bytes.try_into().ok()?).into()),
         Form::Float4 => ValueRef::Real(f32::from_be_bytes(bytes.try_into().ok()?).into()),
@@ -313,7 +313,8 @@ fn interval(bytes: &[u8], out: &mut String) -> Option<()> {
 }
 
 fn numeric(bytes: &[u8], out: &mut String) -> Option<()> {
-    let mut shorts = bytes.as_chunks::<2>().0.iter().map(|two| u16::from_be_bytes(*two));
+    let (shorts, []) = bytes.as_chunks::<2>() else { return None };
+    let mut shorts = shorts.iter().map(|two| u16::from_be_bytes(*two));
     let count = shorts.next()?;
     let weight = i32::from(shorts.next()?.cast_signed());
     let (sign, scale) = (shorts.next()?, shorts.next()?);
@@ -329,7 +330,7 @@ fn numeric(bytes: &[u8], out: &mut String) -> Option<()> {
         return Some(());
     }
     let groups: Vec<u16> = shorts.collect();
-    if groups.len() != usize::from(count) {
+    if groups.len() != usize::from(count) || groups.iter().any(|group| *group > 9_999) {
         return None;
     }
     let group = |at: i32| -> u16 {
@@ -393,12 +394,15 @@ fn array(bytes: &[u8], out: &mut String) -> Option<()> {
         }
     }
     out.push(']');
-    Some(())
+    rest.is_empty().then_some(())
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::source::postgres::fields::Fields;
 
     fn text(form: Form, bytes: &[u8]) -> String {
         let mut scratch = String::new();
@@ -453,6 +457,99 @@ mod tests {
         assert_eq!(literal(Form::Text, OwnedValue::Text(b"a'b".to_vec())), "'a''b'::text");
         assert_eq!(literal(Form::Bool, OwnedValue::Integer(1)), "true");
         assert_eq!(Form::Integer.literal(&OwnedValue::Text(b"1".to_vec())), None);
+    }
+
+    const FORMS: [Form; 19] = [
+        Form::Bool,
+        Form::Integer,
+        Form::Oid,
+        Form::Float4,
+        Form::Float8,
+        Form::Numeric,
+        Form::Text,
+        Form::Json,
+        Form::Jsonb,
+        Form::Uuid,
+        Form::Timestamptz,
+        Form::Timestamp,
+        Form::Date,
+        Form::Time,
+        Form::Interval,
+        Form::Bytea,
+        Form::Array,
+        Form::Ctid,
+        Form::AsText { known: false },
+    ];
+
+    /// Any bytes, and often numbers at the ends of their range: all bits alike but a few.
+    fn fields() -> impl Strategy<Value = Vec<u8>> {
+        let extreme =
+            (prop::sample::select(vec![0x00, 0x7f, 0x80, 0xff_u8]), any::<bool>(), 0..20_usize)
+                .prop_map(|(first, ones, length)| {
+                    let mut bytes = vec![if ones { 0xff } else { 0 }; length];
+                    if let Some(byte) = bytes.first_mut() {
+                        *byte = first;
+                    }
+                    bytes
+                });
+        let array = prop::collection::vec(any::<u8>(), 0..40).prop_map(|tail| {
+            [&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 23, 0, 0, 0, 2, 0, 0, 0, 1][..], &tail].concat()
+        });
+        prop_oneof![prop::collection::vec(any::<u8>(), 0..64), extreme, array]
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_value_or_garbled(bytes in fields()) {
+            for form in FORMS {
+                let mut scratch = String::new();
+                let value = cell(form, &bytes, &mut scratch).map(OwnedValue::from);
+                let mut batch = Batch::new(1, 1, 1);
+                let pushed = push(&mut batch, form, Some(&bytes), &mut scratch);
+                match (&value, pushed) {
+                    (None, Err(NoCell::Garbled)) => {}
+                    (Some(value), Ok(())) => {
+                        let kept: OwnedValue = batch.rows().next().unwrap().get(0).into();
+                        prop_assert_eq!(format!("{:?}", kept), format!("{:?}", value));
+                        form.literal(value);
+                    }
+                    (value, pushed) => prop_assert!(false, "{form:?}: {value:?}, {pushed:?}"),
+                }
+                // Whatever is longer or shorter than its type is no value of it.
+                let width: &[usize] = match form {
+                    Form::Bool => &[1],
+                    Form::Integer => &[2, 4, 8],
+                    Form::Oid | Form::Float4 | Form::Date => &[4],
+                    Form::Ctid => &[6],
+                    Form::Float8 | Form::Timestamptz | Form::Timestamp | Form::Time => &[8],
+                    Form::Uuid | Form::Interval => &[16],
+                    _ => continue,
+                };
+                prop_assert_eq!(value.is_some(), width.contains(&bytes.len()), "{:?}", form);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_fields_or_cut_short(bytes in fields()) {
+            let Some(fields) = Fields::of(&bytes) else { return Ok(()) };
+            prop_assert!(fields.count() <= usize::from(u16::MAX));
+        }
+    }
+
+    #[test]
+    fn what_says_too_much_or_too_little_of_itself_is_garbled() {
+        let mut scratch = String::new();
+        let mut none = |form, bytes: &[u8]| {
+            scratch.clear();
+            assert_eq!(cell(form, bytes, &mut scratch), None, "{form:?} {bytes:?}");
+        };
+        none(Form::Bool, &[1, 0]);
+        none(Form::Numeric, &[0, 0, 0, 0, 0, 0, 0, 0, 7]);
+        none(Form::Numeric, &[0, 1, 0, 0, 0, 0, 0, 0, 0x27, 0x10]);
+        none(Form::Array, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 25, 9]);
+        assert_eq!(Fields::of(&[0, 1, 0xff, 0xff, 0xff, 0xff]).unwrap().next(), Some(Some(None)));
+        assert_eq!(Fields::of(&[0, 1, 0xff, 0xff, 0xff, 0xfe]).unwrap().next(), Some(None));
+        assert_eq!(Fields::of(&[0, 1, 0, 0]).unwrap().next(), Some(None));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use super::{SourceError, explain};
 use crate::schema::{SourceColumn, quote};
 use crate::source::Origin;
+use crate::source::tables::{CountError, SourceTable, Unusable};
 
 /// All tables and views of a file.
 #[derive(Clone, Debug, Default)]
@@ -37,36 +38,6 @@ pub enum Kind {
     WithoutRowid,
     /// A view.
     View,
-}
-
-/// A table, view or query with its key, ready to be read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SourceTable {
-    /// For messages.
-    pub label: String,
-    /// What stands behind `from`.
-    pub sql: String,
-    /// The key: unique, never null.
-    pub key: Vec<String>,
-    /// The key is an integer that ranges can be cut by.
-    pub by_rowid: bool,
-    /// Columns.
-    pub columns: Vec<SourceColumn>,
-    /// Names its schema: another one is another source.
-    pub identity: String,
-    /// What it is read from.
-    pub origin: Origin,
-    /// The number of its rows is the server's estimate.
-    pub estimated: bool,
-}
-
-/// Why something cannot be read as the file says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unusable {
-    /// What.
-    pub message: String,
-    /// What to do.
-    pub hint: String,
 }
 
 impl Catalog {
@@ -255,19 +226,4 @@ pub(super) fn count(connection: &Connection, table: &SourceTable) -> Result<u64,
         return Err(CountError::Key(Unusable { message, hint }));
     }
     Ok(u64::try_from(all).unwrap_or(0))
-}
-
-/// Why rows were not counted.
-#[derive(Debug)]
-pub enum CountError {
-    /// The file cannot be read.
-    Source(SourceError),
-    /// The table or its key does not serve.
-    Key(Unusable),
-}
-
-impl From<SourceError> for CountError {
-    fn from(error: SourceError) -> Self {
-        Self::Source(error)
-    }
 }

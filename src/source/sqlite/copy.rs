@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::{SourceError, open, open_error};
+use crate::source::tables::{CountError, SourceTable};
 
 /// A copy and its name in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,10 +173,7 @@ fn new_id(file: &Path) -> String {
 }
 
 /// Opens a copy and looks at every page of a table: a damaged one is found before the first row moves.
-pub fn verify_readable(
-    copy: &Path,
-    table: &super::SourceTable,
-) -> Result<u64, super::catalog::CountError> {
-    let connection = open(copy).map_err(super::catalog::CountError::Source)?;
+pub fn verify_readable(copy: &Path, table: &SourceTable) -> Result<u64, CountError> {
+    let connection = open(copy).map_err(CountError::Source)?;
     super::catalog::count(&connection, table)
 }
