@@ -59,6 +59,17 @@ pub(super) struct Calendar {
     pub(super) troubles: Vec<Trouble>,
 }
 
+/// What a calendar is worked out between, in microseconds since 2000.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// First and last moment that anything is known of: `[first, last)`.
+    pub(super) known: (i64, i64),
+    /// What was made for before this stays: the rows may have been dropped.
+    pub(super) history_from: i64,
+    /// Whatever starts here or later stays.
+    pub(super) as_of: Option<i64>,
+}
+
 const INSTANCES: &str = "select i.id, i.\"shiftId\", i.\"shiftDate\"::text, i.\"actualStartTime\", \
     i.\"actualEndTime\", i.\"plannedMinutes\", i.\"breakMinutes\" from public.\"ShiftInstance\" i \
     join public.\"Shift\" s on s.id = i.\"shiftId\" where s.\"siteId\" = $1 \
@@ -148,11 +159,11 @@ fn dates(site: &Site, (first, last): (i64, i64)) -> Result<(Date, Date), Calenda
 pub(super) async fn of_site(
     client: &Client,
     (id, site): (&str, &Site),
-    (known, history_from): ((i64, i64), i64),
+    bounds: Bounds,
     scope: &Scope,
 ) -> Result<Calendar, SinkError> {
     let mut calendar = Calendar::default();
-    let (from, to) = match dates(site, known) {
+    let (from, to) = match dates(site, bounds.known) {
         Ok((from, to)) => (
             scope.from.map_or(from, |asked| from.max(asked)),
             scope.to.map_or(to, |asked| to.min(asked)),
@@ -182,8 +193,13 @@ pub(super) async fn of_site(
         };
         for (instance, planned) in days {
             let found = stored.remove(&(shift.id.clone(), instance.date));
-            let planned = planned && shift.active && overlaps(instance.window, known);
-            calendar.settle(shift, (instance, planned), found, history_from);
+            // What lies beyond the time that was asked for is not looked at.
+            let start = found.as_ref().map_or(instance.window.start, |found| found.start);
+            if bounds.as_of.is_some_and(|as_of| start >= as_of) {
+                continue;
+            }
+            let planned = planned && shift.active && overlaps(instance.window, bounds.known);
+            calendar.settle(shift, (instance, planned), found, bounds.history_from);
         }
     }
     calendar.shifts.sort_by(|left, right| {

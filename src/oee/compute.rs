@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
-use super::calendar::{self, Calendar, SiteShift};
+use super::calendar::{self, Bounds, Calendar, SiteShift};
 use super::plant::{self, Plant, Unit};
 use super::result::Known;
 use super::tally::Tally;
@@ -220,7 +220,8 @@ async fn calendars(
         if !site.shifts.iter().any(|shift| shift.active) {
             continue;
         }
-        let bounds = (known, plant.history_from);
+        let (history_from, as_of) = (plant.history_from, request.as_of);
+        let bounds = Bounds { known, history_from, as_of };
         let calendar = calendar::of_site(client, (id, site), bounds, &request.scope).await?;
         done.troubles.extend(calendar.troubles.iter().cloned());
         done.instances.0 += calendar.made.len() as u64;

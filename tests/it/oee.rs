@@ -258,6 +258,23 @@ fn an_open_state_is_known_until_the_unit_was_last_seen() {
 }
 
 #[test]
+fn whoever_looks_back_removes_nothing_that_came_later() {
+    let scene = plain();
+    week(&scene);
+    compute(&scene, &[]);
+    let instances = "select id from \"ShiftInstance\" order by 1";
+    let later = "select (to_jsonb(o) - 'calculatedAt')::text from oee_calculations o \
+                 where \"timestamp\" >= '2025-07-03 12:00Z' order by \"timestamp\"";
+    let (made, before) = (scene.database.rows(instances), scene.database.rows(later));
+    assert_eq!(before.len(), 14);
+    // On that date a shift is over, one begins at that instant, and one begins later.
+    let told = compute(&scene, &["--as-of", "2025-07-03T12:00:00Z"]);
+    assert_eq!((&told["removed"], &told["changed"]), (&0.into(), &0.into()), "{told}");
+    assert_eq!(scene.database.rows(instances), made);
+    assert_eq!(scene.database.rows(later), before);
+}
+
+#[test]
 fn a_stop_that_began_in_an_earlier_shift_counts_in_this_one() {
     let scene = plain();
     state(&scene, "press", "2025-06-20 05:00Z", "2025-07-02 12:00Z", "DOWN");
