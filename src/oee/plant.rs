@@ -60,8 +60,11 @@ pub(super) struct Plant {
     pub(super) units: Vec<Unit>,
     /// PRI of products that have one.
     pub(super) products: HashMap<String, Rational>,
-    /// From here on both tables have rows. What they had before may have been dropped.
+    /// Of the earliest evidence of any kind. What there was before may have been dropped.
     pub(super) history_from: i64,
+    /// Of the earliest row of states, and of the earliest count; what an empty table had may have been
+    /// dropped.
+    pub(super) tables_from: (i64, i64),
 }
 
 const UNITS: &str = "select e.id, e.code, e.\"workCenterId\", c.\"siteId\", \
@@ -126,6 +129,8 @@ pub(super) async fn read(client: &Client) -> Result<Plant, SinkError> {
             id,
         });
     }
+    let evidence = plant.units.iter().filter_map(|unit| unit.evidence);
+    plant.history_from = evidence.map(|(first, _)| first).min().unwrap_or(i64::MAX);
     Ok(plant)
 }
 
@@ -162,17 +167,15 @@ async fn known(
     plant: &mut Plant,
 ) -> Result<HashMap<String, (i64, i64)>, SinkError> {
     let mut known: HashMap<String, (i64, i64)> = HashMap::new();
-    plant.history_from = i64::MIN;
-    for sql in [STATES_KNOWN, COUNTS_KNOWN] {
-        let mut table_from = None;
+    plant.tables_from = (i64::MAX, i64::MAX);
+    let tables = &mut plant.tables_from;
+    for (sql, from) in [(STATES_KNOWN, &mut tables.0), (COUNTS_KNOWN, &mut tables.1)] {
         for row in client.query(sql, &[]).await? {
             let (first, last) = (row.get::<_, PgTime>(1).0, row.get::<_, PgTime>(2).0);
             let unit = known.entry(row.get(0)).or_insert((first, last));
             *unit = (unit.0.min(first), unit.1.max(last));
-            table_from = Some(table_from.map_or(first, |from: i64| from.min(first)));
+            *from = first.min(*from);
         }
-        // An empty table may have been full.
-        plant.history_from = plant.history_from.max(table_from.unwrap_or(i64::MAX));
     }
     Ok(known)
 }

@@ -355,6 +355,31 @@ fn results_go_with_their_data_but_not_with_its_retention() {
 }
 
 #[test]
+fn results_without_any_count_follow_their_states() {
+    let scene = plain();
+    state(&scene, "press", "2025-07-01 04:00Z", "2025-07-01 12:00Z", "PRODUCING");
+    state(&scene, "press", "2025-07-01 12:00Z", "2025-07-01 13:00Z", "DOWN");
+    compute(&scene, &[]);
+    assert!(results(&scene)[1].contains("OPEN_SHIFT"), "{:?}", results(&scene));
+    // The shift ends, and of some of it nothing is known: more than of the hour there was.
+    state(&scene, "press", "2025-07-01 19:00Z", "2025-07-02 04:00Z", "DOWN");
+    let told = compute(&scene, &[]);
+    assert_eq!((&told["kept"], &told["changed"]), (&0.into(), &2.into()), "{told}");
+    assert!(results(&scene)[1].starts_with("P1 2025-07-01 LATE 30 450"), "{:?}", results(&scene));
+    // What a person deletes is gone, and so is what was computed of it.
+    scene.database.run("delete from equipment_states where \"timestamp\" >= '2025-07-01 19:00Z'");
+    let told = compute(&scene, &[]);
+    assert_eq!(told["removed"], 1, "{told}");
+    // Counts that begin later than states say nothing about the time before them.
+    count(&scene, "press", "2025-07-04 05:00Z", (5, 0), "");
+    compute(&scene, &[]);
+    scene.database.run("delete from equipment_states where \"timestamp\" = '2025-07-01 12:00Z'");
+    let told = compute(&scene, &[]);
+    assert_eq!((&told["kept"], &told["changed"]), (&0.into(), &1.into()), "{told}");
+    assert!(results(&scene)[1].contains(" 450 0 0 0 0 450 "), "{:?}", results(&scene));
+}
+
+#[test]
 fn one_shift_that_cannot_be_computed_stops_no_other() {
     let scene = plain();
     week(&scene);
