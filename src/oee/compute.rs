@@ -86,14 +86,8 @@ pub(super) async fn run(
     lock(&control.client).await?;
     progress.stage("reading the plant");
     let mut done = Done::default();
-    let (plant, calendars) = read(&control.client, request, &mut done).await?;
-    if !request.dry_run {
-        let transaction = control.client.transaction().await?;
-        for calendar in calendars.values() {
-            done.instances.2 += calendar.write(&transaction).await?;
-        }
-        transaction.commit().await?;
-    }
+    let plant = plant::read(&control.client).await?;
+    let calendars = store(&mut control.client, &plant, request, &mut done).await?;
     if done.instances.2 > 0 && !request.scope.equipment.is_empty() {
         done.notes.push(
             "Shifts changed: their results were removed for all units, and are computed for those asked \
@@ -128,15 +122,51 @@ pub(super) async fn run(
     Ok(done)
 }
 
-/// The plant, and the calendars of its sites.
-async fn read(
-    client: &Client,
+/// Whoever corrects instances while a calendar is worked out does not do so without end.
+const ATTEMPTS: u32 = 10;
+
+/// The calendars of the sites, stored. Where somebody changes an instance meanwhile they are worked out again:
+/// what a person recorded wins.
+async fn store(
+    client: &mut Client,
+    plant: &Plant,
     request: &Request,
     done: &mut Done,
-) -> Result<(Plant, BTreeMap<String, Calendar>), SinkError> {
-    let plant = plant::read(client).await?;
-    let calendars = calendars(client, &plant, request, done).await?;
-    Ok((plant, calendars))
+) -> Result<BTreeMap<String, Calendar>, OeeError> {
+    for _ in 0..ATTEMPTS {
+        let calendars = calendars(client, plant, request).await?;
+        if request.dry_run {
+            done.take(&calendars, 0);
+            return Ok(calendars);
+        }
+        let transaction = client.transaction().await?;
+        let mut removed = Some(0);
+        for calendar in calendars.values() {
+            let Some(sum) = removed else { break };
+            removed = calendar.write(&transaction).await?.map(|more| sum + more);
+        }
+        if let Some(removed) = removed {
+            transaction.commit().await?;
+            done.take(&calendars, removed);
+            return Ok(calendars);
+        }
+        transaction.rollback().await?;
+    }
+    let why = "\"ShiftInstance\" changes all the time: run again when nobody writes to it";
+    Err(SinkError::Ledger(why.to_owned()).into())
+}
+
+impl Done {
+    /// What became of the calendars.
+    fn take(&mut self, calendars: &BTreeMap<String, Calendar>, removed: u64) {
+        for calendar in calendars.values() {
+            self.troubles.extend(calendar.troubles.iter().cloned());
+            self.instances.0 += calendar.made.len() as u64;
+            self.instances.1 += calendar.obsolete.len() as u64;
+            self.dates.extend(calendar.obsolete.iter().map(calendar::Row::date));
+        }
+        self.instances.2 += removed;
+    }
 }
 
 /// What a run would do, for whoever looks into it and writes nothing.
@@ -148,7 +178,9 @@ pub(super) async fn plan(
     let scope = scope.clone();
     let request = Request { scope, as_of, lanes: 1, dry_run: true, each_shift: false };
     let mut done = Done::default();
-    let (plant, calendars) = read(client, &request, &mut done).await?;
+    let plant = plant::read(client).await?;
+    let calendars = calendars(client, &plant, &request).await?;
+    done.take(&calendars, 0);
     let (work, _) = queue(&plant, calendars, &request, &mut done);
     Ok((plant, work, done.troubles))
 }
@@ -199,7 +231,6 @@ async fn calendars(
     client: &Client,
     plant: &Plant,
     request: &Request,
-    done: &mut Done,
 ) -> Result<BTreeMap<String, Calendar>, SinkError> {
     let mut known: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
     let wanted: HashSet<&str> = plant
@@ -223,10 +254,6 @@ async fn calendars(
         let (history_from, as_of) = (plant.history_from, request.as_of);
         let bounds = Bounds { known, history_from, as_of };
         let calendar = calendar::of_site(client, (id, site), bounds, &request.scope).await?;
-        done.troubles.extend(calendar.troubles.iter().cloned());
-        done.instances.0 += calendar.made.len() as u64;
-        done.instances.1 += calendar.obsolete.len() as u64;
-        done.dates.extend(calendar.obsolete.iter().map(calendar::Row::date));
         calendars.insert(id.to_owned(), calendar);
     }
     Ok(calendars)

@@ -164,11 +164,7 @@ fn results(
 /// The result is from before the first row of the table that would tell, and knows less than the one that is
 /// stored: what that one was computed from has been dropped. A shift that was not over gives way: what is
 /// unknown of it grows with the shift.
-fn forgets(
-    stored: &Stored,
-    result: &Computed,
-    (states_from, counts_from): (i64, i64),
-) -> bool {
+fn forgets(stored: &Stored, result: &Computed, (states_from, counts_from): (i64, i64)) -> bool {
     let (made, unknown) = stored.knows;
     let figures = &result.figures;
     let unknown_now = figures.line.elements.unknown as f64 / 1e6;

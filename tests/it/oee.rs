@@ -329,6 +329,48 @@ fn recorded_shifts_win_and_made_ones_follow_the_calendar() {
 }
 
 #[test]
+fn who_records_a_shift_while_its_calendar_changes_keeps_it() {
+    let scene = plain();
+    week(&scene);
+    compute(&scene, &[]);
+    scene.database.run("update \"Shift\" set \"endTime\" = '13:00' where id = 'early'");
+    let early = "\"shiftId\" = 'early' and \"shiftDate\" = '2025-07-02'";
+    let url = scene.database.url.clone();
+    let recording = std::thread::spawn({
+        let record = format!(
+            "update \"ShiftInstance\" set \"actualEndTime\" = '2025-07-02 11:30Z' where {early}"
+        );
+        move || {
+            crate::support::database::block_on(async {
+                let client = crate::support::database::connect(&url).await.unwrap();
+                client.batch_execute(&format!("begin; {record}")).await.unwrap();
+                // Until the run waits for this row.
+                let waits = "select exists (select from pg_locks where not granted \
+                             and transactionid = pg_current_xact_id_if_assigned()::xid)";
+                for _ in 0..300 {
+                    if client.query_one(waits, &[]).await.unwrap().get(0) {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                client.batch_execute("commit").await.unwrap();
+            });
+        }
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    let told = compute(&scene, &[]);
+    recording.join().unwrap();
+    assert_eq!(told["shift_instances_removed"], 6, "{told}");
+    let sql = format!(
+        "select (\"potSeconds\" / 60)::int from oee_calculations o \
+        join \"ShiftInstance\" i on i.id = o.\"shiftInstanceId\" \
+        where i.\"actualEndTime\" is not null and i.\"shiftId\" = 'early'"
+    );
+    assert_eq!(scene.database.rows(&sql), [["450"]]);
+    assert_eq!(stored(&scene).len(), 21);
+}
+
+#[test]
 fn results_go_with_their_data_but_not_with_its_retention() {
     let scene = plain();
     week(&scene);
