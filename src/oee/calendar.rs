@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use tokio_postgres::{Client, Transaction};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::plant::{Shift, Site};
+use super::plant::{Shift, Site, is_infinite};
 use super::{Scope, Trouble};
 use crate::kpi::calendar::{self, CalendarError, Instance, Pattern};
 use crate::kpi::window::Window;
@@ -93,8 +93,12 @@ impl Row {
     }
 
     fn window(&self) -> Window {
-        let planned = self.start + i64::from(self.planned_minutes) * 60_000_000;
+        let planned = self.start.saturating_add(i64::from(self.planned_minutes) * 60_000_000);
         Window::new(self.start, self.end.unwrap_or(planned))
+    }
+
+    fn is_infinite(&self) -> bool {
+        is_infinite(self.start) || self.end.is_some_and(is_infinite)
     }
 }
 
@@ -117,7 +121,8 @@ fn pattern(shift: &Shift) -> Result<Pattern, String> {
                     "breakWindows is {windows}; write [{{\"start\": \"10:00\", \"end\": \"10:30\"}}]"
                 )
             };
-            let windows = windows.as_array().ok_or_else(wrong)?;
+            let windows: Vec<serde_json::Value> =
+                serde_json::from_str(windows).map_err(|_| wrong())?;
             let bound = |window: &serde_json::Value, name: &str| {
                 window.get(name).and_then(|text| text.as_str()).and_then(minute).ok_or_else(wrong)
             };
@@ -125,15 +130,7 @@ fn pattern(shift: &Shift) -> Result<Pattern, String> {
             Some(pairs.collect::<Result<Vec<_>, String>>()?)
         }
     };
-    let mut days = None;
-    for day in shift.week_days.iter().flatten() {
-        let index = usize::try_from(*day - 1).ok();
-        let place = index.and_then(|at| days.get_or_insert([false; 7]).get_mut(at));
-        *place.ok_or_else(|| format!("weekDays has {day}; 1 is Monday and 7 is Sunday"))? = true;
-    }
-    if shift.week_days.as_ref().is_some_and(Vec::is_empty) {
-        days = Some([false; 7]);
-    }
+    let days = shift.week_days.as_deref().map(week_days).transpose()?;
     Ok(Pattern {
         code: shift.code.clone(),
         start_minute: clock(&shift.start)?,
@@ -142,6 +139,18 @@ fn pattern(shift: &Shift) -> Result<Pattern, String> {
         breaks,
         break_minutes: u32::try_from(shift.break_minutes).map_err(|_| "breakMinutes".to_owned())?,
     })
+}
+
+/// Days from a JSON list of their numbers.
+fn week_days(list: &str) -> Result<[bool; 7], String> {
+    let mut days = [false; 7];
+    let wrong = || format!("weekDays is {list}; 1 is Monday and 7 is Sunday");
+    let numbers: Vec<usize> = serde_json::from_str(list).map_err(|_| wrong())?;
+    for day in numbers {
+        let place = day.checked_sub(1).and_then(|at| days.get_mut(at));
+        *place.ok_or_else(wrong)? = true;
+    }
+    Ok(days)
 }
 
 /// Dates of a site that `[first, last)` touches; a shift that began the day before may reach into it.
@@ -193,6 +202,15 @@ pub(super) async fn of_site(
         };
         for (instance, planned) in days {
             let found = stored.remove(&(shift.id.clone(), instance.date));
+            if found.as_ref().is_some_and(Row::is_infinite) {
+                let place =
+                    format!("site {}, shift {} on {}", site.code, shift.code, instance.date);
+                let why = "its \"actualStartTime\" or \"actualEndTime\" is infinite; an end that is not \
+                           known is null";
+                calendar.trouble(place, why.to_owned());
+                calendar.broken.insert(shift.id.clone());
+                continue;
+            }
             // What lies beyond the time that was asked for is not looked at.
             let start = found.as_ref().map_or(instance.window.start, |found| found.start);
             if bounds.as_of.is_some_and(|as_of| start >= as_of) {

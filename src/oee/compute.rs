@@ -87,6 +87,7 @@ pub(super) async fn run(
     progress.stage("reading the plant");
     let mut done = Done::default();
     let plant = plant::read(&control.client).await?;
+    done.notes.extend(plant.notes.iter().cloned());
     let calendars = store(&mut control.client, &plant, request, &mut done).await?;
     if done.instances.2 > 0 && !request.scope.equipment.is_empty() {
         done.notes.push(

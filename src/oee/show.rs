@@ -241,7 +241,7 @@ async fn flags(client: &Client, scope: &Scope) -> Result<Table, SinkError> {
     let joined = FROM.replacen(
         "public.oee_calculations o",
         "public.oee_calculations o \
-        cross join lateral unnest(o.flags) flag",
+        cross join lateral unnest(array_remove(o.flags, null)) flag",
         1,
     );
     let sql = format!("{FLAGS} {joined} group by 1 order by 2 desc, 1");

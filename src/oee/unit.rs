@@ -34,7 +34,8 @@ struct Stored {
 }
 
 const STORED: &str = "select o.\"shiftInstanceId\", o.\"shiftDate\"::text, o.\"inputDigest\", o.oee, \
-    o.\"totalProduced\"::float8, o.\"unknownSeconds\"::float8, o.\"timestamp\", i.\"shiftId\", o.flags \
+    o.\"totalProduced\"::float8, o.\"unknownSeconds\"::float8, o.\"timestamp\", i.\"shiftId\", \
+    array_remove(o.flags, null) \
     from public.oee_calculations o left join public.\"ShiftInstance\" i \
     on i.id = o.\"shiftInstanceId\" left join public.\"Shift\" s on s.id = i.\"shiftId\" \
     where o.\"equipmentId\" = $1 and o.\"shiftDate\" between $2::text::date and $3::text::date \

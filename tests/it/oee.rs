@@ -453,6 +453,65 @@ fn one_shift_that_cannot_be_computed_stops_no_other() {
 }
 
 #[test]
+fn odd_values_in_a_persons_columns_stop_one_shift_and_no_run() {
+    let scene = plain();
+    week(&scene);
+    compute(&scene, &[]);
+    let before = stored(&scene).len();
+    let fails = |sql: &str, word: &str| {
+        scene.database.run(sql);
+        let run = scene.millstream(&["oee", "compute", "--progress", "none"]).json(1);
+        assert_eq!(run["failed"], 1, "{sql}: {run}");
+        assert!(run["not_computed"].to_string().contains(word), "{sql}: {run}");
+        assert_eq!(stored(&scene).len(), before, "{sql}");
+    };
+    for days in ["{1,null}", "{-32768}", "{0}", "{{1,2},{3,4}}"] {
+        let sql = format!("update \"Shift\" set \"weekDays\" = '{days}' where id = 'late'");
+        fails(&sql, "weekDays is [");
+    }
+    fails(
+        "update \"Shift\" set \"weekDays\" = null where id = 'late'; \
+         update \"Shift\" set \"breakWindows\" = \
+         '[{\"start\": \"10:00\", \"end\": \"10:30\", \"of\": 1e999}]' where id = 'early'",
+        "breakWindows",
+    );
+    fails(
+        "update \"Shift\" set \"breakWindows\" = '[{\"start\": \"10:00\", \"end\": \"10:30\"}]' \
+         where id = 'early'; update \"ShiftInstance\" set \"actualEndTime\" = 'infinity' \
+         where \"shiftId\" = 'late' and \"shiftDate\" = '2025-07-03'",
+        "infinite",
+    );
+    fails(
+        "update \"ShiftInstance\" set \"actualEndTime\" = null, \"actualStartTime\" = 'infinity' \
+         where \"shiftId\" = 'late' and \"shiftDate\" = '2025-07-03'",
+        "infinite",
+    );
+    // Where infinity is no mistake, or says nothing, nothing changes.
+    scene.database.run(
+        "update \"ShiftInstance\" set \"actualStartTime\" = '2025-07-03 12:00Z' \
+             where \"actualStartTime\" = 'infinity'; \
+         update \"Equipment\" set \"lastSeenAt\" = 'infinity', \"currentStateSince\" = '-infinity'; \
+         insert into \"Product\" (id, code, name, \"standardCycleTime\") values ('nan', 'n', 'N', 'NaN'); \
+         insert into \"ProductionOrder\" (\"orderNumber\", \"workCenterId\", \"productId\", \
+             \"plannedQuantity\", \"actualStartTime\", \"actualEndTime\") \
+             values ('1', 'line', 'nan', 5, '-infinity', '-infinity'); \
+         update oee_calculations set flags = flags || null::text where \"shiftDate\" = '2025-07-02'",
+    );
+    for at in ["-infinity", "infinity"] {
+        count(&scene, "press", at, (1, 0), "");
+        state(&scene, "saw", at, "", "DOWN");
+    }
+    let told = compute(&scene, &[]);
+    assert_eq!((&told["changed"], &told["removed"]), (&0.into(), &0.into()), "{told}");
+    assert!(told["notes"].to_string().contains("P1: \\\"lastSeenAt\\\" is infinite"), "{told}");
+    scene.database.run("update \"ProductionOrder\" set \"actualEndTime\" = 'infinity'");
+    let told = compute(&scene, &[]);
+    assert!(told["changed"].as_u64().unwrap() > 0, "{told}");
+    scene.millstream(&["oee", "show", "--losses"]).ends(0);
+    scene.millstream(&["oee", "show", "--explain", "P1", "EARLY@2025-07-02"]).ends(0);
+}
+
+#[test]
 fn a_run_that_was_killed_is_run_again_to_the_same_rows() {
     let scene = on(Database::timescale());
     week(&scene);

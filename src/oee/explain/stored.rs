@@ -22,7 +22,7 @@ impl Explained<'_> {
         let sql = "select availability, performance, quality, oee, \"potSeconds\"::float8, \
                    \"pbtSeconds\"::float8, \"aptSeconds\"::float8, \"unknownSeconds\"::float8, \
                    \"totalProduced\"::float8, \"goodProduced\"::float8, \"idealGoodSeconds\"::float8, \
-                   \"inputDigest\", \"calculatedAt\"::text, flags from public.oee_calculations \
+                   \"inputDigest\", \"calculatedAt\"::text, array_remove(flags, null) from public.oee_calculations \
                    where \"equipmentId\" = $1 and \"shiftInstanceId\" = $2 \
                    and \"shiftDate\" = $3::text::date";
         let Input { unit, shift, .. } = &self.input;
