@@ -117,7 +117,8 @@ pub(super) async fn run(
     }
     done.units = units;
     if !request.dry_run {
-        settle(&control.client, progress, &mut done).await?;
+        let within = (&request.scope, shared.plant.history_from);
+        settle(&control.client, within, progress, &mut done).await?;
     }
     done.seconds = started.elapsed().as_secs_f64();
     Ok(done)
@@ -194,8 +195,14 @@ pub(super) fn hull(shifts: &[Arc<SiteShift>]) -> Window {
 }
 
 /// The rollups, and statistics of what was written.
-async fn settle(client: &Client, progress: &Progress, done: &mut Done) -> Result<(), SinkError> {
+async fn settle(
+    client: &Client,
+    (scope, history_from): (&Scope, i64),
+    progress: &Progress,
+    done: &mut Done,
+) -> Result<(), SinkError> {
     let mut dates = std::mem::take(&mut done.dates);
+    dates.extend(rollup::left_over(client, scope, history_from).await?);
     dates.extend(done.units.iter().flat_map(|unit| unit.dates.iter().copied()));
     progress.stage("refreshing the rollups");
     done.notes.extend(rollup::refresh(client, &dates).await?);

@@ -645,6 +645,29 @@ fn an_explanation_holds_everything_the_figures_are_made_of() {
 }
 
 #[test]
+fn the_rollups_lose_dates_whose_removal_was_killed() {
+    let scene = on(Database::timescale());
+    if !scene.database.is_community() {
+        crate::support::skipped("continuous aggregates need the Community edition");
+        return;
+    }
+    week(&scene);
+    compute(&scene, &[]);
+    // A Friday.
+    scene.database.run("update \"Shift\" set \"weekDays\" = '{1,2,3,4,6,7}'");
+    let tool = scene.millstream(&["oee", "compute", "--progress", "none"]);
+    assert!(tool.env("MILLSTREAM_FAILPOINT", "oee_calendar:1").run().was_killed());
+    let friday = "select count(*) from oee_daily_workcenter where bucket = '2025-07-04'";
+    assert_eq!(scene.database.number(friday), 1, "nothing is left over");
+    compute(&scene, &[]);
+    assert_eq!(scene.database.number(friday), 0);
+    let hours = "select count(*) from oee_hourly where \"shiftDate\" = '2025-07-04'";
+    assert_eq!(scene.database.number(hours), 0);
+    let days = "select count(*) from oee_daily_workcenter";
+    assert_eq!(scene.database.number(days), 6);
+}
+
+#[test]
 fn the_rollups_keep_dates_whose_rows_are_gone() {
     let scene = on(Database::timescale());
     if !scene.database.is_community() {
