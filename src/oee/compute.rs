@@ -30,6 +30,8 @@ pub struct Request {
     pub lanes: usize,
     /// Compute and write nothing.
     pub dry_run: bool,
+    /// A changed calendar may remove any number of results.
+    pub remake: bool,
     /// A line for each shift.
     pub each_shift: bool,
 }
@@ -137,6 +139,7 @@ async fn store(
 ) -> Result<BTreeMap<String, Calendar>, OeeError> {
     for _ in 0..ATTEMPTS {
         let calendars = calendars(client, plant, request).await?;
+        need_leave(client, &calendars, request).await?;
         if request.dry_run {
             done.take(&calendars, 0);
             return Ok(calendars);
@@ -156,6 +159,33 @@ async fn store(
     }
     let why = "\"ShiftInstance\" changes all the time: run again when nobody writes to it";
     Err(SinkError::Ledger(why.to_owned()).into())
+}
+
+/// Results that a changed calendar removes without being asked for it.
+const REMOVED_MAX: u64 = 100;
+
+/// Somebody said from when on a changed calendar holds, or it changes little.
+async fn need_leave(
+    client: &Client,
+    calendars: &BTreeMap<String, Calendar>,
+    request: &Request,
+) -> Result<(), OeeError> {
+    if request.remake || request.scope.from.is_some() {
+        return Ok(());
+    }
+    let (mut results, mut first) = (0, None);
+    for calendar in calendars.values() {
+        results += calendar.at_stake(client).await?;
+        first = calendar.obsolete.iter().map(calendar::Row::date).chain(first).min();
+    }
+    if let Some(first) = first.filter(|_| results > REMOVED_MAX) {
+        return Err(OeeError::Usage(format!(
+            "\"Shift\" has changed: by its calendar of now {results} results from {first} on would be \
+             removed and computed again. Nothing was changed. If the calendar holds from some date on, say \
+             so: --from DATE; if it was wrong all the time: --remake"
+        )));
+    }
+    Ok(())
 }
 
 impl Done {
@@ -178,7 +208,8 @@ pub(super) async fn plan(
     as_of: Option<i64>,
 ) -> Result<(Plant, VecDeque<Work>, Vec<Trouble>), SinkError> {
     let scope = scope.clone();
-    let request = Request { scope, as_of, lanes: 1, dry_run: true, each_shift: false };
+    let request =
+        Request { scope, as_of, lanes: 1, dry_run: true, remake: true, each_shift: false };
     let mut done = Done::default();
     let plant = plant::read(client).await?;
     let calendars = calendars(client, &plant, &request).await?;

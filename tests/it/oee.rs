@@ -329,6 +329,48 @@ fn recorded_shifts_win_and_made_ones_follow_the_calendar() {
 }
 
 #[test]
+fn a_shift_that_is_worked_no_more_keeps_its_history() {
+    let scene = plain();
+    week(&scene);
+    compute(&scene, &[]);
+    let before = stored(&scene);
+    scene.database.run(
+        "update \"Shift\" set \"isActive\" = false, \"startTime\" = '15:00' where id = 'late'",
+    );
+    state(&scene, "press", "2025-07-08 12:00Z", "2025-07-08 20:00Z", "PRODUCING");
+    let told = compute(&scene, &[]);
+    assert_eq!(told["removed"], 0, "{told}");
+    let now = stored(&scene);
+    assert!(before.iter().filter(|row| now.contains(row)).count() >= 20, "{told}");
+    let late = "select count(*) from \"ShiftInstance\" where \"shiftId\" = 'late'";
+    assert_eq!(scene.database.number(late), 7);
+}
+
+#[test]
+fn a_changed_calendar_asks_before_it_removes_much() {
+    let scene = plain();
+    scene.database.run(
+        "insert into equipment_states (\"timestamp\", \"startTime\", \"endTime\", \"equipmentId\", state, \
+         \"stateCategory\") values ('2025-01-01 05:00Z', '2025-01-01 05:00Z', '2025-04-25 05:00Z', \
+         'press', 'PRODUCING', 'PRODUCTION')",
+    );
+    compute(&scene, &[]);
+    scene.database.run("update \"Shift\" set \"endTime\" = '13:00' where id = 'early'");
+    let before = scene.database.digest();
+    let words = ["oee", "compute", "--progress", "none"];
+    let asked = scene.millstream(&words).ends(2);
+    for word in ["results from 2025-01-01 on", "--remake", "--from"] {
+        assert!(asked.err.contains(word), "{}", asked.err);
+    }
+    scene.database.is_still(&before, "a run that asks");
+    let told = compute(&scene, &["--from", "2025-04-20"]);
+    assert_eq!((&told["removed"], &told["changed"]), (&6.into(), &6.into()), "{told}");
+    let told = compute(&scene, &["--remake"]);
+    assert_eq!(told["removed"].as_u64(), told["changed"].as_u64(), "{told}");
+    assert!(told["removed"].as_u64().unwrap() > 100, "{told}");
+}
+
+#[test]
 fn who_records_a_shift_while_its_calendar_changes_keeps_it() {
     let scene = plain();
     week(&scene);
