@@ -213,7 +213,7 @@ fn waterfall(all: &Group) -> Option<Chart> {
     })
 }
 
-/// OEE and its factors, by the day, or by the month when there are very many.
+/// OEE and its factors, by the day.
 fn trend(days: &[Group]) -> Option<Chart> {
     let values = |of: fn(&Group) -> Option<f64>| -> Vec<Option<f64>> {
         days.iter().map(|day| of(day).map(|rate| rate * 100.0)).collect()

@@ -679,6 +679,15 @@ fn an_explanation_holds_everything_the_figures_are_made_of() {
     let forged = scene.millstream(&words).json(4);
     assert_eq!(forged["stored_and_computed"][0]["column"], "oee", "{forged}");
     assert!(forged["notes"].to_string().contains("somebody else"), "{forged}");
+    let here = "where \"shiftDate\" = '2025-07-03' and \"timestamp\" = '2025-07-03 04:00Z'";
+    for (column, value) in
+        [("adotSeconds", "7"), ("teep", "null"), ("setupLoss", "0.5"), ("reworkCount", "3")]
+    {
+        scene.database.run(&format!("update oee_calculations set \"{column}\" = {value} {here}"));
+        let forged = scene.millstream(&words).json(4);
+        let columns = forged["stored_and_computed"].to_string();
+        assert!(columns.contains(&format!("\"{column}\"")), "{forged}");
+    }
     count(&scene, "press", "2025-07-03 11:00Z", (5, 0), "");
     let late = scene.millstream(&words).json(4);
     assert!(late["notes"].to_string().contains("inputs have changed"), "{late}");
