@@ -641,6 +641,11 @@ fn levels_are_sums_of_the_ones_below() {
 fn an_explanation_holds_everything_the_figures_are_made_of() {
     let scene = plain();
     week(&scene);
+    scene.database.run(
+        "insert into \"Product\" (id, code, name, \"standardCycleTime\") \
+         values ('by-its-id', 'BOLT-8', 'Bolt', 30)",
+    );
+    count(&scene, "press", "2025-07-03 10:00Z", (3, 0), "by-its-id");
     compute(&scene, &[]);
     let words = ["oee", "show", "--explain", "P1", "EARLY@2025-07-03"];
     let told = scene.millstream(&words).json(0);
@@ -659,6 +664,8 @@ fn an_explanation_holds_everything_the_figures_are_made_of() {
     for name in ["PLANNED", "APT", "AUST", "ADET", "ADOT", "UNKNOWN"] {
         assert_eq!(seconds(name), element(name), "{name}");
     }
+    let products = rows("counts_by_product");
+    assert!(products.iter().any(|row| row["product"] == "BOLT-8"), "{products:?}");
     let pbt = element("POT") - element("PLANNED");
     let good: f64 = rows("counts_by_product")
         .iter()
