@@ -8,7 +8,7 @@ use crate::sink::ledger::PgTime;
 
 impl Calendar {
     /// Results that go with what is obsolete.
-    pub(super) async fn at_stake(&self, client: &Client) -> Result<u64, SinkError> {
+    pub(in crate::oee) async fn at_stake(&self, client: &Client) -> Result<u64, SinkError> {
         let ids: Vec<&str> = self.obsolete.iter().map(|row| row.id.as_str()).collect();
         if ids.is_empty() {
             return Ok(0);
@@ -24,7 +24,7 @@ impl Calendar {
     /// Stores what is made, and removes what is obsolete together with its results. Gives the number of
     /// results removed; none when somebody changed an instance since it was read: then nothing of this may
     /// be committed.
-    pub(super) async fn write(
+    pub(in crate::oee) async fn write(
         &self,
         transaction: &Transaction<'_>,
     ) -> Result<Option<u64>, SinkError> {
