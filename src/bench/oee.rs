@@ -84,6 +84,7 @@ async fn measure(
         as_of: None,
         lanes: 3,
         dry_run: false,
+        remake: false,
         each_shift: false,
     };
     let mut seconds = Vec::new();

@@ -64,6 +64,11 @@ impl Flag {
         (Self::ZeroPq, "ZERO_PQ"),
     ];
 
+    /// All of them, by name.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::NAMES.into_iter().map(|(flag, _)| flag)
+    }
+
     /// Its name, as `oee_calculations` has it.
     pub fn name(self) -> &'static str {
         Self::NAMES[self as usize].1
@@ -92,7 +97,7 @@ impl Flags {
 
     /// Those that are raised, by name.
     pub fn iter(self) -> impl Iterator<Item = Flag> {
-        Flag::NAMES.into_iter().map(|(flag, _)| flag).filter(move |flag| self.has(*flag))
+        Flag::all().filter(move |flag| self.has(*flag))
     }
 
     /// Names of those that are raised, in order.

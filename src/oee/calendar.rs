@@ -3,14 +3,16 @@
 //! A made instance bears the hash of its own values as its id. So it is known as made for as long as nobody
 //! changes it: it follows the calendar, while one that a person corrected stays as it is.
 
+mod store;
+
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::Client;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::plant::{Shift, Site};
+use super::plant::{Shift, Site, is_infinite};
 use super::{Scope, Trouble};
 use crate::kpi::calendar::{self, CalendarError, Instance, Pattern};
 use crate::kpi::window::Window;
@@ -59,6 +61,17 @@ pub(super) struct Calendar {
     pub(super) troubles: Vec<Trouble>,
 }
 
+/// What a calendar is worked out between, in microseconds since 2000.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// First and last moment that anything is known of: `[first, last)`.
+    pub(super) known: (i64, i64),
+    /// What was made for before this stays: the rows may have been dropped.
+    pub(super) history_from: i64,
+    /// Whatever starts here or later stays.
+    pub(super) as_of: Option<i64>,
+}
+
 const INSTANCES: &str = "select i.id, i.\"shiftId\", i.\"shiftDate\"::text, i.\"actualStartTime\", \
     i.\"actualEndTime\", i.\"plannedMinutes\", i.\"breakMinutes\" from public.\"ShiftInstance\" i \
     join public.\"Shift\" s on s.id = i.\"shiftId\" where s.\"siteId\" = $1 \
@@ -82,8 +95,12 @@ impl Row {
     }
 
     fn window(&self) -> Window {
-        let planned = self.start + i64::from(self.planned_minutes) * 60_000_000;
+        let planned = self.start.saturating_add(i64::from(self.planned_minutes) * 60_000_000);
         Window::new(self.start, self.end.unwrap_or(planned))
+    }
+
+    fn is_infinite(&self) -> bool {
+        is_infinite(self.start) || self.end.is_some_and(is_infinite)
     }
 }
 
@@ -106,7 +123,8 @@ fn pattern(shift: &Shift) -> Result<Pattern, String> {
                     "breakWindows is {windows}; write [{{\"start\": \"10:00\", \"end\": \"10:30\"}}]"
                 )
             };
-            let windows = windows.as_array().ok_or_else(wrong)?;
+            let windows: Vec<serde_json::Value> =
+                serde_json::from_str(windows).map_err(|_| wrong())?;
             let bound = |window: &serde_json::Value, name: &str| {
                 window.get(name).and_then(|text| text.as_str()).and_then(minute).ok_or_else(wrong)
             };
@@ -114,15 +132,7 @@ fn pattern(shift: &Shift) -> Result<Pattern, String> {
             Some(pairs.collect::<Result<Vec<_>, String>>()?)
         }
     };
-    let mut days = None;
-    for day in shift.week_days.iter().flatten() {
-        let index = usize::try_from(*day - 1).ok();
-        let place = index.and_then(|at| days.get_or_insert([false; 7]).get_mut(at));
-        *place.ok_or_else(|| format!("weekDays has {day}; 1 is Monday and 7 is Sunday"))? = true;
-    }
-    if shift.week_days.as_ref().is_some_and(Vec::is_empty) {
-        days = Some([false; 7]);
-    }
+    let days = shift.week_days.as_deref().map(week_days).transpose()?;
     Ok(Pattern {
         code: shift.code.clone(),
         start_minute: clock(&shift.start)?,
@@ -131,6 +141,18 @@ fn pattern(shift: &Shift) -> Result<Pattern, String> {
         breaks,
         break_minutes: u32::try_from(shift.break_minutes).map_err(|_| "breakMinutes".to_owned())?,
     })
+}
+
+/// Days from a JSON list of their numbers.
+fn week_days(list: &str) -> Result<[bool; 7], String> {
+    let mut days = [false; 7];
+    let wrong = || format!("weekDays is {list}; 1 is Monday and 7 is Sunday");
+    let numbers: Vec<usize> = serde_json::from_str(list).map_err(|_| wrong())?;
+    for day in numbers {
+        let place = day.checked_sub(1).and_then(|at| days.get_mut(at));
+        *place.ok_or_else(wrong)? = true;
+    }
+    Ok(days)
 }
 
 /// Dates of a site that `[first, last)` touches; a shift that began the day before may reach into it.
@@ -148,11 +170,11 @@ fn dates(site: &Site, (first, last): (i64, i64)) -> Result<(Date, Date), Calenda
 pub(super) async fn of_site(
     client: &Client,
     (id, site): (&str, &Site),
-    (known, history_from): ((i64, i64), i64),
+    bounds: Bounds,
     scope: &Scope,
 ) -> Result<Calendar, SinkError> {
     let mut calendar = Calendar::default();
-    let (from, to) = match dates(site, known) {
+    let (from, to) = match dates(site, bounds.known) {
         Ok((from, to)) => (
             scope.from.map_or(from, |asked| from.max(asked)),
             scope.to.map_or(to, |asked| to.min(asked)),
@@ -182,8 +204,22 @@ pub(super) async fn of_site(
         };
         for (instance, planned) in days {
             let found = stored.remove(&(shift.id.clone(), instance.date));
-            let planned = planned && shift.active && overlaps(instance.window, known);
-            calendar.settle(shift, (instance, planned), found, history_from);
+            if found.as_ref().is_some_and(Row::is_infinite) {
+                let place =
+                    format!("site {}, shift {} on {}", site.code, shift.code, instance.date);
+                let why = "its \"actualStartTime\" or \"actualEndTime\" is infinite; an end that is not \
+                           known is null";
+                calendar.trouble(place, why.to_owned());
+                calendar.broken.insert(shift.id.clone());
+                continue;
+            }
+            // What lies beyond the time that was asked for is not looked at.
+            let start = found.as_ref().map_or(instance.window.start, |found| found.start);
+            if bounds.as_of.is_some_and(|as_of| start >= as_of) {
+                continue;
+            }
+            let planned = planned && overlaps(instance.window, bounds.known);
+            calendar.settle(shift, (instance, planned), found, bounds.history_from);
         }
     }
     calendar.shifts.sort_by(|left, right| {
@@ -248,6 +284,9 @@ impl Calendar {
         let row = match found {
             // What it was made for may be gone from the history; its results are all that is left.
             Some(found) if !found.is_made() || found.start < history_from => found,
+            // Worked no more does not mean that it never was.
+            Some(found) if !shift.active => found,
+            None if !shift.active => return,
             found => {
                 let made = planned.then(|| made(shift, &instance));
                 let row = match (found, made) {
@@ -272,43 +311,6 @@ impl Calendar {
             break_minutes: u32::try_from(minutes).unwrap_or(0),
             instance: row.id,
         });
-    }
-
-    /// Stores what is made, and removes what is obsolete together with its results. Gives the number of
-    /// results removed.
-    pub(super) async fn write(&self, transaction: &Transaction<'_>) -> Result<u64, SinkError> {
-        let ids: Vec<&str> = self.obsolete.iter().map(|row| row.id.as_str()).collect();
-        let dates: Vec<String> = self.obsolete.iter().map(|row| row.date.to_string()).collect();
-        let sql = "delete from public.oee_calculations o using \
-                   unnest($1::text[], ($2::text[])::date[]) g (instance, date) \
-                   where o.\"shiftInstanceId\" = g.instance and o.\"shiftDate\" = g.date";
-        let mut removed = 0;
-        if !ids.is_empty() {
-            super::write::allow_decompression(transaction).await?;
-            removed = transaction.execute(sql, &[&ids, &dates]).await?;
-            let sql = "delete from public.\"ShiftInstance\" where id = any($1)";
-            transaction.execute(sql, &[&ids]).await?;
-        }
-        let made = &self.made;
-        let column = |of: fn(&Row) -> String| made.iter().map(of).collect::<Vec<String>>();
-        let numbers = |of: fn(&Row) -> i32| made.iter().map(of).collect::<Vec<i32>>();
-        let starts: Vec<PgTime> = made.iter().map(|row| PgTime(row.start)).collect();
-        let sql = "insert into public.\"ShiftInstance\" (id, \"shiftId\", \"shiftDate\", \
-                   \"actualStartTime\", \"plannedMinutes\", \"breakMinutes\") \
-                   select a, b, c, d, e, f from unnest($1::text[], $2::text[], ($3::text[])::date[], \
-                   $4::timestamptz[], $5::int[], $6::int[]) x (a, b, c, d, e, f)";
-        if !made.is_empty() {
-            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 6] = [
-                &column(|row| row.id.clone()),
-                &column(|row| row.shift.clone()),
-                &column(|row| row.date.to_string()),
-                &starts,
-                &numbers(|row| row.planned_minutes),
-                &numbers(|row| row.break_minutes),
-            ];
-            transaction.execute(sql, &parameters).await?;
-        }
-        Ok(removed)
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
-use super::calendar::{self, Calendar, SiteShift};
+use super::calendar::{self, Bounds, Calendar, SiteShift};
 use super::plant::{self, Plant, Unit};
 use super::result::Known;
 use super::tally::Tally;
@@ -30,6 +30,8 @@ pub struct Request {
     pub lanes: usize,
     /// Compute and write nothing.
     pub dry_run: bool,
+    /// A changed calendar may remove any number of results.
+    pub remake: bool,
     /// A line for each shift.
     pub each_shift: bool,
 }
@@ -86,14 +88,9 @@ pub(super) async fn run(
     lock(&control.client).await?;
     progress.stage("reading the plant");
     let mut done = Done::default();
-    let (plant, calendars) = read(&control.client, request, &mut done).await?;
-    if !request.dry_run {
-        let transaction = control.client.transaction().await?;
-        for calendar in calendars.values() {
-            done.instances.2 += calendar.write(&transaction).await?;
-        }
-        transaction.commit().await?;
-    }
+    let plant = plant::read(&control.client).await?;
+    done.notes.extend(plant.notes.iter().cloned());
+    let calendars = store(&mut control.client, &plant, request, &mut done).await?;
     if done.instances.2 > 0 && !request.scope.equipment.is_empty() {
         done.notes.push(
             "Shifts changed: their results were removed for all units, and are computed for those asked \
@@ -122,21 +119,86 @@ pub(super) async fn run(
     }
     done.units = units;
     if !request.dry_run {
-        settle(&control.client, progress, &mut done).await?;
+        let within = (&request.scope, shared.plant.history_from);
+        settle(&control.client, within, progress, &mut done).await?;
     }
     done.seconds = started.elapsed().as_secs_f64();
     Ok(done)
 }
 
-/// The plant, and the calendars of its sites.
-async fn read(
-    client: &Client,
+/// Whoever corrects instances while a calendar is worked out does not do so without end.
+const ATTEMPTS: u32 = 10;
+
+/// The calendars of the sites, stored. Where somebody changes an instance meanwhile they are worked out again:
+/// what a person recorded wins.
+async fn store(
+    client: &mut Client,
+    plant: &Plant,
     request: &Request,
     done: &mut Done,
-) -> Result<(Plant, BTreeMap<String, Calendar>), SinkError> {
-    let plant = plant::read(client).await?;
-    let calendars = calendars(client, &plant, request, done).await?;
-    Ok((plant, calendars))
+) -> Result<BTreeMap<String, Calendar>, OeeError> {
+    for _ in 0..ATTEMPTS {
+        let calendars = calendars(client, plant, request).await?;
+        need_leave(client, &calendars, request).await?;
+        if request.dry_run {
+            done.take(&calendars, 0);
+            return Ok(calendars);
+        }
+        let transaction = client.transaction().await?;
+        let mut removed = Some(0);
+        for calendar in calendars.values() {
+            let Some(sum) = removed else { break };
+            removed = calendar.write(&transaction).await?.map(|more| sum + more);
+        }
+        if let Some(removed) = removed {
+            transaction.commit().await?;
+            done.take(&calendars, removed);
+            return Ok(calendars);
+        }
+        transaction.rollback().await?;
+    }
+    let why = "\"ShiftInstance\" changes all the time: run again when nobody writes to it";
+    Err(SinkError::Ledger(why.to_owned()).into())
+}
+
+/// Results that a changed calendar removes without being asked for it.
+const REMOVED_MAX: u64 = 100;
+
+/// Somebody said from when on a changed calendar holds, or it changes little.
+async fn need_leave(
+    client: &Client,
+    calendars: &BTreeMap<String, Calendar>,
+    request: &Request,
+) -> Result<(), OeeError> {
+    if request.remake || request.scope.from.is_some() {
+        return Ok(());
+    }
+    let (mut results, mut first) = (0, None);
+    for calendar in calendars.values() {
+        results += calendar.at_stake(client).await?;
+        first = calendar.obsolete.iter().map(calendar::Row::date).chain(first).min();
+    }
+    if let Some(first) = first.filter(|_| results > REMOVED_MAX) {
+        return Err(OeeError::Usage(format!(
+            "\"Shift\" has changed: by its calendar of now {results} results from {first} on would be \
+             removed and computed again. Nothing was changed. If the calendar holds from some date on, say \
+             so: --from DATE; if it was wrong all the time: --remake"
+        )));
+    }
+    Ok(())
+}
+
+impl Done {
+    /// What became of the calendars.
+    fn take(&mut self, calendars: &BTreeMap<String, Calendar>, removed: u64) {
+        for calendar in calendars.values() {
+            self.troubles.extend(calendar.troubles.iter().cloned());
+            self.instances.0 += calendar.made.len() as u64;
+            self.instances.1 += calendar.obsolete.len() as u64;
+            self.dates.extend(calendar.obsolete.iter().map(calendar::Row::date));
+        }
+        self.instances.2 += removed;
+    }
 }
 
 /// What a run would do, for whoever looks into it and writes nothing.
@@ -146,9 +208,12 @@ pub(super) async fn plan(
     as_of: Option<i64>,
 ) -> Result<(Plant, VecDeque<Work>, Vec<Trouble>), SinkError> {
     let scope = scope.clone();
-    let request = Request { scope, as_of, lanes: 1, dry_run: true, each_shift: false };
+    let request =
+        Request { scope, as_of, lanes: 1, dry_run: true, remake: true, each_shift: false };
     let mut done = Done::default();
-    let (plant, calendars) = read(client, &request, &mut done).await?;
+    let plant = plant::read(client).await?;
+    let calendars = calendars(client, &plant, &request).await?;
+    done.take(&calendars, 0);
     let (work, _) = queue(&plant, calendars, &request, &mut done);
     Ok((plant, work, done.troubles))
 }
@@ -161,8 +226,14 @@ pub(super) fn hull(shifts: &[Arc<SiteShift>]) -> Window {
 }
 
 /// The rollups, and statistics of what was written.
-async fn settle(client: &Client, progress: &Progress, done: &mut Done) -> Result<(), SinkError> {
+async fn settle(
+    client: &Client,
+    (scope, history_from): (&Scope, i64),
+    progress: &Progress,
+    done: &mut Done,
+) -> Result<(), SinkError> {
     let mut dates = std::mem::take(&mut done.dates);
+    dates.extend(rollup::left_over(client, scope, history_from).await?);
     dates.extend(done.units.iter().flat_map(|unit| unit.dates.iter().copied()));
     progress.stage("refreshing the rollups");
     done.notes.extend(rollup::refresh(client, &dates).await?);
@@ -199,7 +270,6 @@ async fn calendars(
     client: &Client,
     plant: &Plant,
     request: &Request,
-    done: &mut Done,
 ) -> Result<BTreeMap<String, Calendar>, SinkError> {
     let mut known: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
     let wanted: HashSet<&str> = plant
@@ -220,12 +290,9 @@ async fn calendars(
         if !site.shifts.iter().any(|shift| shift.active) {
             continue;
         }
-        let bounds = (known, plant.history_from);
+        let (history_from, as_of) = (plant.history_from, request.as_of);
+        let bounds = Bounds { known, history_from, as_of };
         let calendar = calendar::of_site(client, (id, site), bounds, &request.scope).await?;
-        done.troubles.extend(calendar.troubles.iter().cloned());
-        done.instances.0 += calendar.made.len() as u64;
-        done.instances.1 += calendar.obsolete.len() as u64;
-        done.dates.extend(calendar.obsolete.iter().map(calendar::Row::date));
         calendars.insert(id.to_owned(), calendar);
     }
     Ok(calendars)

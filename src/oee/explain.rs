@@ -2,7 +2,7 @@
 
 mod stored;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -30,6 +30,8 @@ struct Explained<'a> {
     history: &'a History,
     figures: Figures,
     zone: TimeZone,
+    /// Codes of products by id.
+    codes: HashMap<String, String>,
 }
 
 /// Explains the shift `CODE@DATE`, or the one of this instance id. Outcome `differs` when the stored result
@@ -68,7 +70,9 @@ pub async fn run(
     let figures = input.figures().map_err(number)?;
     let site = plant.sites.get(&work.unit.site);
     let zone = site.and_then(|site| zone_named(&site.zone).ok()).unwrap_or(TimeZone::UTC);
-    let explained = Explained { input, history: &history, figures, zone };
+    let codes = client.query("select id, code from public.\"Product\"", &[]).await?;
+    let codes = codes.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let explained = Explained { input, history: &history, figures, zone, codes };
     let mut report = explained.report(work).map_err(number)?;
     explained.compare(client, &mut report).await?;
     Ok(report)
@@ -356,6 +360,7 @@ impl Explained<'_> {
         let mut by_product: BTreeMap<(&str, Option<Rational>), Vec<&CountEntry>> = BTreeMap::new();
         for entry in self.history.counts_in(self.input.window) {
             let product = entry.product.as_deref().unwrap_or("(none)");
+            let product = self.codes.get(product).map_or(product, String::as_str);
             by_product.entry((product, entry.row.pri)).or_default().push(entry);
         }
         for ((product, pri), entries) in by_product {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
 use tokio_postgres::Client;
 
 use crate::kpi::rational::Rational;
@@ -29,8 +28,10 @@ pub(super) struct Shift {
     pub(super) end: String,
     pub(super) break_minutes: i32,
     /// `None`: nobody knows when the break is, and its minutes count.
-    pub(super) break_windows: Option<Value>,
-    pub(super) week_days: Option<Vec<i16>>,
+    /// JSON as stored, which may hold what no list of windows has.
+    pub(super) break_windows: Option<String>,
+    /// A JSON list of what the array has: nulls and lists among it.
+    pub(super) week_days: Option<String>,
     pub(super) active: bool,
 }
 
@@ -60,8 +61,13 @@ pub(super) struct Plant {
     pub(super) units: Vec<Unit>,
     /// PRI of products that have one.
     pub(super) products: HashMap<String, Rational>,
-    /// From here on both tables have rows. What they had before may have been dropped.
+    /// What of it was left out, in sentences.
+    pub(super) notes: Vec<String>,
+    /// Of the earliest evidence of any kind. What there was before may have been dropped.
     pub(super) history_from: i64,
+    /// Of the earliest row of states, and of the earliest count; what an empty table had may have been
+    /// dropped.
+    pub(super) tables_from: (i64, i64),
 }
 
 const UNITS: &str = "select e.id, e.code, e.\"workCenterId\", c.\"siteId\", \
@@ -70,7 +76,8 @@ const UNITS: &str = "select e.id, e.code, e.\"workCenterId\", c.\"siteId\", \
     join public.\"WorkCenter\" c on c.id = e.\"workCenterId\" order by e.code";
 
 const SHIFTS: &str = "select s.id, s.\"siteId\", s.\"shiftCode\", s.\"startTime\", s.\"endTime\", \
-    s.\"breakMinutes\", s.\"breakWindows\", s.\"weekDays\", s.\"isActive\" \
+    s.\"breakMinutes\", s.\"breakWindows\"::text, \
+    array_to_json(s.\"weekDays\")::text, s.\"isActive\" \
     from public.\"Shift\" s order by s.\"siteId\", s.\"shiftCode\"";
 
 const ORDERS: &str = "select \"workCenterId\", \"equipmentId\", \"actualStartTime\", \
@@ -78,11 +85,13 @@ const ORDERS: &str = "select \"workCenterId\", \"equipmentId\", \"actualStartTim
     where \"actualStartTime\" < coalesce(\"actualEndTime\", 'infinity') order by 3, 4";
 
 const STATES_KNOWN: &str = "select \"equipmentId\", min(\"startTime\"), \
-    max(coalesce(nullif(\"endTime\", 'infinity'), \"startTime\")) from public.equipment_states group by 1";
+    max(coalesce(nullif(\"endTime\", 'infinity'), \"startTime\")) from public.equipment_states \
+    where isfinite(\"startTime\") group by 1";
 
 // A count belongs to the moment it is stamped with, so what is known reaches just beyond it.
 const COUNTS_KNOWN: &str = "select \"equipmentId\", min(\"timestamp\"), \
-    max(\"timestamp\") + interval '1 microsecond' from public.production_counts group by 1";
+    max(\"timestamp\") + interval '1 microsecond' from public.production_counts \
+    where isfinite(\"timestamp\") group by 1";
 
 /// Reads all of it.
 pub(super) async fn read(client: &Client) -> Result<Plant, SinkError> {
@@ -104,8 +113,15 @@ pub(super) async fn read(client: &Client) -> Result<Plant, SinkError> {
         let (id, center): (String, String) = (row.get(0), row.get(2));
         let cycle = row.get::<_, Option<f64>>(4).and_then(positive);
         let speed = row.get::<_, Option<f64>>(5).and_then(positive);
-        let since = row.get::<_, Option<PgTime>>(7).map(|at| at.0);
-        let last_seen = row.get::<_, Option<PgTime>>(8).map(|at| at.0);
+        let moment = |at: usize| row.get::<_, Option<PgTime>>(at).map(|at| at.0);
+        for (at, column) in [(7, "currentStateSince"), (8, "lastSeenAt")] {
+            if moment(at).is_some_and(is_infinite) {
+                let code: &str = row.get(1);
+                plant.notes.push(format!("{code}: \"{column}\" is infinite, which says nothing"));
+            }
+        }
+        let since = moment(7).filter(|at| !is_infinite(*at));
+        let last_seen = moment(8).filter(|at| !is_infinite(*at));
         let moments = [known.get(&id).map(|known| known.0), since].into_iter().flatten();
         let ends = [known.get(&id).map(|known| known.1), last_seen].into_iter().flatten();
         let evidence = moments.min().zip(ends.max());
@@ -126,7 +142,14 @@ pub(super) async fn read(client: &Client) -> Result<Plant, SinkError> {
             id,
         });
     }
+    let evidence = plant.units.iter().filter_map(|unit| unit.evidence);
+    plant.history_from = evidence.map(|(first, _)| first).min().unwrap_or(i64::MAX);
     Ok(plant)
+}
+
+/// `infinity` or `-infinity`, as the server sends them.
+pub(super) fn is_infinite(at: i64) -> bool {
+    at == i64::MAX || at == i64::MIN
 }
 
 /// A cycle time or a speed that can be one, as it is printed: 0.1 is a tenth.
@@ -162,17 +185,15 @@ async fn known(
     plant: &mut Plant,
 ) -> Result<HashMap<String, (i64, i64)>, SinkError> {
     let mut known: HashMap<String, (i64, i64)> = HashMap::new();
-    plant.history_from = i64::MIN;
-    for sql in [STATES_KNOWN, COUNTS_KNOWN] {
-        let mut table_from = None;
+    plant.tables_from = (i64::MAX, i64::MAX);
+    let tables = &mut plant.tables_from;
+    for (sql, from) in [(STATES_KNOWN, &mut tables.0), (COUNTS_KNOWN, &mut tables.1)] {
         for row in client.query(sql, &[]).await? {
             let (first, last) = (row.get::<_, PgTime>(1).0, row.get::<_, PgTime>(2).0);
             let unit = known.entry(row.get(0)).or_insert((first, last));
             *unit = (unit.0.min(first), unit.1.max(last));
-            table_from = Some(table_from.map_or(first, |from: i64| from.min(first)));
+            *from = first.min(*from);
         }
-        // An empty table may have been full.
-        plant.history_from = plant.history_from.max(table_from.unwrap_or(i64::MAX));
     }
     Ok(known)
 }

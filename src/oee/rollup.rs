@@ -4,10 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::ToSpan as _;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
 use tokio_postgres::Client;
 
+use super::Scope;
+use crate::schema::PG_EPOCH_US;
 use crate::sink::SinkError;
 
 /// The rollups of the set, lower ones first.
@@ -36,6 +39,31 @@ fn runs(dates: &BTreeSet<Date>) -> Vec<(Date, Date)> {
         }
     }
     runs
+}
+
+/// Dates that the rollup has and no result: a run removed them and was killed before it refreshed. Only from
+/// the first whole day of history on: before it results go with retention, and their rollup stays.
+pub(super) async fn left_over(
+    client: &Client,
+    scope: &Scope,
+    history_from: i64,
+) -> Result<BTreeSet<Date>, SinkError> {
+    let aggregate = client.query_opt(VIEW, &[&VIEWS[1]]).await?;
+    let time = Timestamp::from_microsecond(history_from.saturating_add(PG_EPOCH_US)).ok();
+    // A date of a site begins up to a day from that of UTC.
+    let first = time.and_then(|time| time.to_zoned(TimeZone::UTC).date().tomorrow().ok());
+    // A view of its own is filled from all results anyway.
+    let (Some("v"), Some(first)) = (aggregate.as_ref().map(|row| row.get(0)), first) else {
+        return Ok(BTreeSet::new());
+    };
+    let first = scope.from.map_or(first, |from| from.max(first)).to_string();
+    let (_, last) = scope.dates();
+    let sql = "select bucket::date::text from public.oee_daily_workcenter \
+               where bucket::date between $1::text::date and $2::text::date \
+               except select \"shiftDate\"::text from public.oee_calculations \
+               where \"shiftDate\" between $1::text::date and $2::text::date";
+    let rows = client.query(sql, &[&first, &last]).await?;
+    Ok(rows.iter().filter_map(|row| row.get::<_, &str>(0).parse().ok()).collect())
 }
 
 /// Brings both up to date where there are results. Gives sentences about what was not.

@@ -213,7 +213,7 @@ fn waterfall(all: &Group) -> Option<Chart> {
     })
 }
 
-/// OEE and its factors, by the day, or by the month when there are very many.
+/// OEE and its factors, by the day.
 fn trend(days: &[Group]) -> Option<Chart> {
     let values = |of: fn(&Group) -> Option<f64>| -> Vec<Option<f64>> {
         days.iter().map(|day| of(day).map(|rate| rate * 100.0)).collect()
@@ -241,7 +241,7 @@ async fn flags(client: &Client, scope: &Scope) -> Result<Table, SinkError> {
     let joined = FROM.replacen(
         "public.oee_calculations o",
         "public.oee_calculations o \
-        cross join lateral unnest(o.flags) flag",
+        cross join lateral unnest(array_remove(o.flags, null)) flag",
         1,
     );
     let sql = format!("{FLAGS} {joined} group by 1 order by 2 desc, 1");

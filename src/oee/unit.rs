@@ -17,6 +17,7 @@ use super::tally::Tally;
 use super::write::{self, Key};
 use crate::batch::Counts;
 use crate::failpoint;
+use crate::kpi::flag::Flag;
 use crate::sink::SinkError;
 use crate::sink::ledger::PgTime;
 
@@ -26,14 +27,15 @@ struct Stored {
     oee: Option<f64>,
     /// How much it knows: PQ, and seconds of which nothing is known.
     knows: (f64, f64),
-    start_before_history: bool,
+    start: i64,
     /// It belongs to a shift that could not be read.
     broken: bool,
     flags: Vec<String>,
 }
 
 const STORED: &str = "select o.\"shiftInstanceId\", o.\"shiftDate\"::text, o.\"inputDigest\", o.oee, \
-    o.\"totalProduced\"::float8, o.\"unknownSeconds\"::float8, o.\"timestamp\", i.\"shiftId\", o.flags \
+    o.\"totalProduced\"::float8, o.\"unknownSeconds\"::float8, o.\"timestamp\", i.\"shiftId\", \
+    array_remove(o.flags, null) \
     from public.oee_calculations o left join public.\"ShiftInstance\" i \
     on i.id = o.\"shiftInstanceId\" left join public.\"Shift\" s on s.id = i.\"shiftId\" \
     where o.\"equipmentId\" = $1 and o.\"shiftDate\" between $2::text::date and $3::text::date \
@@ -60,7 +62,7 @@ async fn stored(
             digest: digest.and_then(|bytes| bytes.try_into().ok()).map(u128::from_be_bytes),
             oee: row.get(3),
             knows: (row.get(4), row.get(5)),
-            start_before_history: start < shared.plant.history_from,
+            start,
             broken: shift.is_some_and(|shift| shared.broken.iter().any(|id| id == shift)),
             flags: row.get(8),
         };
@@ -76,12 +78,12 @@ pub(super) async fn compute(
     shared: &Shared,
 ) -> Result<Tally, SinkError> {
     let mut tally = Tally { code: work.unit.code.clone(), ..Tally::default() };
-    let mut stored = stored(client, work, shared).await?;
+    let stored = stored(client, work, shared).await?;
     tally.dates.extend(stored.keys().map(|key| key.date));
     let rates = Rates { products: &shared.plant.products, unit: work.unit.pri };
     let mut history = History::default();
     // By key, not by slice: a result without a reason may lie anywhere.
-    let mut gone = gone(work, &mut stored);
+    let mut gone = gone(work, &stored, shared.plant.history_from);
     tally.removed = gone.len() as u64;
     for shifts in work.shifts.chunks(SLICE) {
         let since = Instant::now();
@@ -101,13 +103,13 @@ pub(super) async fn compute(
 }
 
 /// Results that no shift stands for any more. What was before all history is gone from it, not wrong.
-fn gone(work: &Work, stored: &mut HashMap<Key, Stored>) -> Vec<Key> {
+fn gone(work: &Work, stored: &HashMap<Key, Stored>, history_from: i64) -> Vec<Key> {
     if !work.tidy {
         return Vec::new();
     }
     let planned: HashSet<Key> = work.shifts.iter().map(|shift| key(shift)).collect();
     let without_reason = |key: &Key, stored: &Stored| {
-        !planned.contains(key) && !stored.start_before_history && !stored.broken
+        !planned.contains(key) && stored.start >= history_from && !stored.broken
     };
     let mut gone: Vec<Key> = stored
         .iter()
@@ -142,7 +144,7 @@ fn results(
         }
         match input.compute(digest) {
             Ok(result) => {
-                if found.is_some_and(|found| forgets(found, &result)) {
+                if found.is_some_and(|found| forgets(found, &result, shared.plant.tables_from)) {
                     tally.kept += 1;
                     continue;
                 }
@@ -160,15 +162,17 @@ fn results(
     changed
 }
 
-/// The result is from the time where history begins now, and knows less than the one that is stored: what
-/// that one was computed from has been dropped.
-fn forgets(stored: &Stored, result: &Computed) -> bool {
+/// The result is from before the first row of the table that would tell, and knows less than the one that is
+/// stored: what that one was computed from has been dropped. A shift that was not over gives way: what is
+/// unknown of it grows with the shift.
+fn forgets(stored: &Stored, result: &Computed, (states_from, counts_from): (i64, i64)) -> bool {
     let (made, unknown) = stored.knows;
     let figures = &result.figures;
     let unknown_now = figures.line.elements.unknown as f64 / 1e6;
-    stored.start_before_history
-        && (figures.made.pq.to_f64() < made || unknown_now > unknown + 1e-6)
-        && !failpoint::without("oee_keep")
+    let fewer = stored.start < counts_from && figures.made.pq.to_f64() < made;
+    let vaguer = stored.start < states_from && unknown_now > unknown + 1e-6;
+    let was_open = stored.flags.iter().any(|flag| flag == Flag::OpenShift.name());
+    (fewer || vaguer) && !was_open && !failpoint::without("oee_keep")
 }
 
 fn say(shared: &Shared, unit: &Unit, shift: &SiteShift, oee: Option<f64>) {

@@ -48,15 +48,11 @@ pub(super) fn element(element: Element) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use crate::kpi::flag::{Flag, Flags};
+    use crate::kpi::flag::Flag;
 
     #[test]
     fn every_flag_has_its_words() {
-        let mut all = Flags::default();
-        let every = [Flag::BreakMinutesOnly, Flag::OpenShift, Flag::ZeroPq, Flag::Overlap];
-        every.iter().for_each(|flag| all.raise(*flag, true));
-        // The kernel's names by their numbers: as many as there are bits in use.
-        for name in all.names() {
+        for name in Flag::all().map(Flag::name) {
             assert!(!super::flag(name).is_empty(), "{name}");
         }
     }

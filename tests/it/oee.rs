@@ -258,6 +258,23 @@ fn an_open_state_is_known_until_the_unit_was_last_seen() {
 }
 
 #[test]
+fn whoever_looks_back_removes_nothing_that_came_later() {
+    let scene = plain();
+    week(&scene);
+    compute(&scene, &[]);
+    let instances = "select id from \"ShiftInstance\" order by 1";
+    let later = "select (to_jsonb(o) - 'calculatedAt')::text from oee_calculations o \
+                 where \"timestamp\" >= '2025-07-03 12:00Z' order by \"timestamp\"";
+    let (made, before) = (scene.database.rows(instances), scene.database.rows(later));
+    assert_eq!(before.len(), 14);
+    // On that date a shift is over, one begins at that instant, and one begins later.
+    let told = compute(&scene, &["--as-of", "2025-07-03T12:00:00Z"]);
+    assert_eq!((&told["removed"], &told["changed"]), (&0.into(), &0.into()), "{told}");
+    assert_eq!(scene.database.rows(instances), made);
+    assert_eq!(scene.database.rows(later), before);
+}
+
+#[test]
 fn a_stop_that_began_in_an_earlier_shift_counts_in_this_one() {
     let scene = plain();
     state(&scene, "press", "2025-06-20 05:00Z", "2025-07-02 12:00Z", "DOWN");
@@ -312,6 +329,90 @@ fn recorded_shifts_win_and_made_ones_follow_the_calendar() {
 }
 
 #[test]
+fn a_shift_that_is_worked_no_more_keeps_its_history() {
+    let scene = plain();
+    week(&scene);
+    compute(&scene, &[]);
+    let before = stored(&scene);
+    scene.database.run(
+        "update \"Shift\" set \"isActive\" = false, \"startTime\" = '15:00' where id = 'late'",
+    );
+    state(&scene, "press", "2025-07-08 12:00Z", "2025-07-08 20:00Z", "PRODUCING");
+    let told = compute(&scene, &[]);
+    assert_eq!(told["removed"], 0, "{told}");
+    let now = stored(&scene);
+    assert!(before.iter().filter(|row| now.contains(row)).count() >= 20, "{told}");
+    let late = "select count(*) from \"ShiftInstance\" where \"shiftId\" = 'late'";
+    assert_eq!(scene.database.number(late), 7);
+}
+
+#[test]
+fn a_changed_calendar_asks_before_it_removes_much() {
+    let scene = plain();
+    scene.database.run(
+        "insert into equipment_states (\"timestamp\", \"startTime\", \"endTime\", \"equipmentId\", state, \
+         \"stateCategory\") values ('2025-01-01 05:00Z', '2025-01-01 05:00Z', '2025-04-25 05:00Z', \
+         'press', 'PRODUCING', 'PRODUCTION')",
+    );
+    compute(&scene, &[]);
+    scene.database.run("update \"Shift\" set \"endTime\" = '13:00' where id = 'early'");
+    let before = scene.database.digest();
+    let words = ["oee", "compute", "--progress", "none"];
+    let asked = scene.millstream(&words).ends(2);
+    for word in ["results from 2025-01-01 on", "--remake", "--from"] {
+        assert!(asked.err.contains(word), "{}", asked.err);
+    }
+    scene.database.is_still(&before, "a run that asks");
+    let told = compute(&scene, &["--from", "2025-04-20"]);
+    assert_eq!((&told["removed"], &told["changed"]), (&6.into(), &6.into()), "{told}");
+    let told = compute(&scene, &["--remake"]);
+    assert_eq!(told["removed"].as_u64(), told["changed"].as_u64(), "{told}");
+    assert!(told["removed"].as_u64().unwrap() > 100, "{told}");
+}
+
+#[test]
+fn who_records_a_shift_while_its_calendar_changes_keeps_it() {
+    let scene = plain();
+    week(&scene);
+    compute(&scene, &[]);
+    scene.database.run("update \"Shift\" set \"endTime\" = '13:00' where id = 'early'");
+    let early = "\"shiftId\" = 'early' and \"shiftDate\" = '2025-07-02'";
+    let url = scene.database.url.clone();
+    let recording = std::thread::spawn({
+        let record = format!(
+            "update \"ShiftInstance\" set \"actualEndTime\" = '2025-07-02 11:30Z' where {early}"
+        );
+        move || {
+            crate::support::database::block_on(async {
+                let client = crate::support::database::connect(&url).await.unwrap();
+                client.batch_execute(&format!("begin; {record}")).await.unwrap();
+                // Until the run waits for this row.
+                let waits = "select exists (select from pg_locks where not granted \
+                             and transactionid = pg_current_xact_id_if_assigned()::xid)";
+                for _ in 0..300 {
+                    if client.query_one(waits, &[]).await.unwrap().get(0) {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                client.batch_execute("commit").await.unwrap();
+            });
+        }
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    let told = compute(&scene, &[]);
+    recording.join().unwrap();
+    assert_eq!(told["shift_instances_removed"], 6, "{told}");
+    let sql = format!(
+        "select (\"potSeconds\" / 60)::int from oee_calculations o \
+        join \"ShiftInstance\" i on i.id = o.\"shiftInstanceId\" \
+        where i.\"actualEndTime\" is not null and i.\"shiftId\" = 'early'"
+    );
+    assert_eq!(scene.database.rows(&sql), [["450"]]);
+    assert_eq!(stored(&scene).len(), 21);
+}
+
+#[test]
 fn results_go_with_their_data_but_not_with_its_retention() {
     let scene = plain();
     week(&scene);
@@ -335,6 +436,31 @@ fn results_go_with_their_data_but_not_with_its_retention() {
     );
     let deleted = compute(&scene, &[]);
     assert!(deleted["removed"].as_u64().unwrap() >= 5, "{deleted}");
+}
+
+#[test]
+fn results_without_any_count_follow_their_states() {
+    let scene = plain();
+    state(&scene, "press", "2025-07-01 04:00Z", "2025-07-01 12:00Z", "PRODUCING");
+    state(&scene, "press", "2025-07-01 12:00Z", "2025-07-01 13:00Z", "DOWN");
+    compute(&scene, &[]);
+    assert!(results(&scene)[1].contains("OPEN_SHIFT"), "{:?}", results(&scene));
+    // The shift ends, and of some of it nothing is known: more than of the hour there was.
+    state(&scene, "press", "2025-07-01 19:00Z", "2025-07-02 04:00Z", "DOWN");
+    let told = compute(&scene, &[]);
+    assert_eq!((&told["kept"], &told["changed"]), (&0.into(), &2.into()), "{told}");
+    assert!(results(&scene)[1].starts_with("P1 2025-07-01 LATE 30 450"), "{:?}", results(&scene));
+    // What a person deletes is gone, and so is what was computed of it.
+    scene.database.run("delete from equipment_states where \"timestamp\" >= '2025-07-01 19:00Z'");
+    let told = compute(&scene, &[]);
+    assert_eq!(told["removed"], 1, "{told}");
+    // Counts that begin later than states say nothing about the time before them.
+    count(&scene, "press", "2025-07-04 05:00Z", (5, 0), "");
+    compute(&scene, &[]);
+    scene.database.run("delete from equipment_states where \"timestamp\" = '2025-07-01 12:00Z'");
+    let told = compute(&scene, &[]);
+    assert_eq!((&told["kept"], &told["changed"]), (&0.into(), &1.into()), "{told}");
+    assert!(results(&scene)[1].contains(" 450 0 0 0 0 450 "), "{:?}", results(&scene));
 }
 
 #[test]
@@ -366,6 +492,58 @@ fn one_shift_that_cannot_be_computed_stops_no_other() {
     let run = scene.millstream(&["oee", "compute", "--progress", "none"]).json(1);
     assert!(run["not_computed"][0]["why"].to_string().contains("Mars/Olympus"), "{run}");
     assert_eq!(scene.database.number("select count(*) from oee_calculations"), before + 1);
+}
+
+#[test]
+fn odd_values_in_a_persons_columns_stop_one_shift_and_no_run() {
+    let scene = plain();
+    week(&scene);
+    compute(&scene, &[]);
+    let before = stored(&scene).len();
+    let fails = |sql: &str, word: &str| {
+        scene.database.run(sql);
+        let run = scene.millstream(&["oee", "compute", "--progress", "none"]).json(1);
+        assert_eq!(run["failed"], 1, "{sql}: {run}");
+        assert!(run["not_computed"].to_string().contains(word), "{sql}: {run}");
+        assert_eq!(stored(&scene).len(), before, "{sql}");
+    };
+    for days in ["{1,null}", "{-32768}", "{0}", "{{1,2},{3,4}}"] {
+        let sql = format!("update \"Shift\" set \"weekDays\" = '{days}' where id = 'late'");
+        fails(&sql, "weekDays is [");
+    }
+    fails(
+        "update \"Shift\" set \"weekDays\" = null where id = 'late'; update \"ShiftInstance\" set \"actualEndTime\" = 'infinity' \
+         where \"shiftId\" = 'late' and \"shiftDate\" = '2025-07-03'",
+        "infinite",
+    );
+    fails(
+        "update \"ShiftInstance\" set \"actualEndTime\" = null, \"actualStartTime\" = 'infinity' \
+         where \"shiftId\" = 'late' and \"shiftDate\" = '2025-07-03'",
+        "infinite",
+    );
+    // Where infinity is no mistake, or says nothing, nothing changes.
+    scene.database.run(
+        "update \"ShiftInstance\" set \"actualStartTime\" = '2025-07-03 12:00Z' \
+             where \"actualStartTime\" = 'infinity'; \
+         update \"Equipment\" set \"lastSeenAt\" = 'infinity', \"currentStateSince\" = '-infinity'; \
+         insert into \"Product\" (id, code, name, \"standardCycleTime\") values ('nan', 'n', 'N', 'NaN'); \
+         insert into \"ProductionOrder\" (\"orderNumber\", \"workCenterId\", \"productId\", \
+             \"plannedQuantity\", \"actualStartTime\", \"actualEndTime\") \
+             values ('1', 'line', 'nan', 5, '-infinity', '-infinity'); \
+         update oee_calculations set flags = flags || null::text where \"shiftDate\" = '2025-07-02'",
+    );
+    for at in ["-infinity", "infinity"] {
+        count(&scene, "press", at, (1, 0), "");
+        state(&scene, "saw", at, "", "DOWN");
+    }
+    let told = compute(&scene, &[]);
+    assert_eq!((&told["changed"], &told["removed"]), (&0.into(), &0.into()), "{told}");
+    assert!(told["notes"].to_string().contains("P1: \\\"lastSeenAt\\\" is infinite"), "{told}");
+    scene.database.run("update \"ProductionOrder\" set \"actualEndTime\" = 'infinity'");
+    let told = compute(&scene, &[]);
+    assert!(told["changed"].as_u64().unwrap() > 0, "{told}");
+    scene.millstream(&["oee", "show", "--losses"]).ends(0);
+    scene.millstream(&["oee", "show", "--explain", "P1", "EARLY@2025-07-02"]).ends(0);
 }
 
 #[test]
@@ -456,6 +634,11 @@ fn levels_are_sums_of_the_ones_below() {
 fn an_explanation_holds_everything_the_figures_are_made_of() {
     let scene = plain();
     week(&scene);
+    scene.database.run(
+        "insert into \"Product\" (id, code, name, \"standardCycleTime\") \
+         values ('by-its-id', 'BOLT-8', 'Bolt', 30)",
+    );
+    count(&scene, "press", "2025-07-03 10:00Z", (3, 0), "by-its-id");
     compute(&scene, &[]);
     let words = ["oee", "show", "--explain", "P1", "EARLY@2025-07-03"];
     let told = scene.millstream(&words).json(0);
@@ -474,6 +657,8 @@ fn an_explanation_holds_everything_the_figures_are_made_of() {
     for name in ["PLANNED", "APT", "AUST", "ADET", "ADOT", "UNKNOWN"] {
         assert_eq!(seconds(name), element(name), "{name}");
     }
+    let products = rows("counts_by_product");
+    assert!(products.iter().any(|row| row["product"] == "BOLT-8"), "{products:?}");
     let pbt = element("POT") - element("PLANNED");
     let good: f64 = rows("counts_by_product")
         .iter()
@@ -494,11 +679,43 @@ fn an_explanation_holds_everything_the_figures_are_made_of() {
     let forged = scene.millstream(&words).json(4);
     assert_eq!(forged["stored_and_computed"][0]["column"], "oee", "{forged}");
     assert!(forged["notes"].to_string().contains("somebody else"), "{forged}");
+    let here = "where \"shiftDate\" = '2025-07-03' and \"timestamp\" = '2025-07-03 04:00Z'";
+    for (column, value) in
+        [("adotSeconds", "7"), ("teep", "null"), ("setupLoss", "0.5"), ("reworkCount", "3")]
+    {
+        scene.database.run(&format!("update oee_calculations set \"{column}\" = {value} {here}"));
+        let forged = scene.millstream(&words).json(4);
+        let columns = forged["stored_and_computed"].to_string();
+        assert!(columns.contains(&format!("\"{column}\"")), "{forged}");
+    }
     count(&scene, "press", "2025-07-03 11:00Z", (5, 0), "");
     let late = scene.millstream(&words).json(4);
     assert!(late["notes"].to_string().contains("inputs have changed"), "{late}");
     let unknown = scene.millstream(&["oee", "show", "--explain", "P1", "NOON@2025-07-03"]).ends(2);
     assert!(unknown.err.contains("EARLY@2025-07-03"), "{}", unknown.err);
+}
+
+#[test]
+fn the_rollups_lose_dates_whose_removal_was_killed() {
+    let scene = on(Database::timescale());
+    if !scene.database.is_community() {
+        crate::support::skipped("continuous aggregates need the Community edition");
+        return;
+    }
+    week(&scene);
+    compute(&scene, &[]);
+    // A Friday.
+    scene.database.run("update \"Shift\" set \"weekDays\" = '{1,2,3,4,6,7}'");
+    let tool = scene.millstream(&["oee", "compute", "--progress", "none"]);
+    assert!(tool.env("MILLSTREAM_FAILPOINT", "oee_calendar:1").run().was_killed());
+    let friday = "select count(*) from oee_daily_workcenter where bucket = '2025-07-04'";
+    assert_eq!(scene.database.number(friday), 1, "nothing is left over");
+    compute(&scene, &[]);
+    assert_eq!(scene.database.number(friday), 0);
+    let hours = "select count(*) from oee_hourly where \"shiftDate\" = '2025-07-04'";
+    assert_eq!(scene.database.number(hours), 0);
+    let days = "select count(*) from oee_daily_workcenter";
+    assert_eq!(scene.database.number(days), 6);
 }
 
 #[test]

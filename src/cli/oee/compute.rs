@@ -29,6 +29,10 @@ pub(crate) struct Arguments {
     /// Compute and write nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Where "Shift" has changed, remove any number of results of the calendar that was and compute them by
+    /// the one that is. Else more than 100 need --from.
+    #[arg(long)]
+    remake: bool,
 }
 
 pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result<Ended> {
@@ -39,6 +43,7 @@ pub(crate) async fn run(arguments: &Arguments, common: Common) -> anyhow::Result
         as_of: super::as_of(arguments.as_of),
         lanes: usize::from(arguments.lanes),
         dry_run: arguments.dry_run,
+        remake: arguments.remake,
         each_shift: common.verbose > 0,
     };
     let progress = Arc::new(Progress::of("shifts", common.progress, 0));
