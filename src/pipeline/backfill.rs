@@ -146,7 +146,9 @@ pub async fn run(
     };
     settle(plan, &shared, &mut outcome).await?;
     let read = &outcome.resolved.jobs;
-    outcome.told.extend(copy::of_snapshots(&control.client, read, options.catch_up).await?);
+    outcome
+        .told
+        .extend(copy::of_snapshots(&control.client, (read, &partitions), options.catch_up).await?);
     outcome.told.extend(copy::of_the_server(read));
     outcome.told.extend(shared.notes.lock().iter().flat_map(|notes| notes.iter().cloned()));
     if !outcome.stopped && outcome.tables.iter().all(|table| table.done) {

@@ -403,11 +403,10 @@ fn who_records_a_shift_while_its_calendar_changes_keeps_it() {
     let told = compute(&scene, &[]);
     recording.join().unwrap();
     assert_eq!(told["shift_instances_removed"], 6, "{told}");
-    let sql = format!(
-        "select (\"potSeconds\" / 60)::int from oee_calculations o \
+    let sql = "select (\"potSeconds\" / 60)::int from oee_calculations o \
         join \"ShiftInstance\" i on i.id = o.\"shiftInstanceId\" \
         where i.\"actualEndTime\" is not null and i.\"shiftId\" = 'early'"
-    );
+        .to_string();
     assert_eq!(scene.database.rows(&sql), [["450"]]);
     assert_eq!(stored(&scene).len(), 21);
 }

@@ -134,13 +134,16 @@ pub(super) fn of_the_server(jobs: &[Job]) -> Vec<String> {
 /// What a person has to know of tables that were not read in one snapshot.
 pub(super) async fn of_snapshots(
     client: &Client,
-    jobs: &[Job],
+    (jobs, before): (&[Job], &[Vec<PartitionRow>]),
     catch_up: bool,
 ) -> Result<Vec<String>, RunError> {
     let mut told = Vec::new();
-    for job in jobs.iter().filter(|job| matches!(job.at, At::Postgres(_))) {
+    let of_servers = jobs.iter().zip(before).filter(|(job, _)| matches!(job.at, At::Postgres(_)));
+    for (job, before) in of_servers {
         let snapshots = snapshot::count(client, job.stream_id).await?;
-        if snapshots < 2 {
+        // A run that found nothing new read nothing, and looked at nothing old either.
+        let goes_on = before.iter().any(|part| !part.position.is_start());
+        if snapshots < 2 && !goes_on {
             continue;
         }
         let looked = match (catch_up, job.at.moved_on()) {
@@ -158,7 +161,11 @@ pub(super) async fn of_snapshots(
                  reads on"
             }
         };
-        told.push(format!("{} was read in {snapshots} snapshots; {looked}", job.source.label));
+        let plural = if snapshots == 1 { "" } else { "s" };
+        told.push(format!(
+            "{} was read in {snapshots} snapshot{plural}; {looked}",
+            job.source.label
+        ));
     }
     Ok(told)
 }
