@@ -171,16 +171,20 @@ impl Bench {
         Ok(report)
     }
 
-    /// The real thing: this program as a user runs it.
     fn ours(&self, url: &str, file: &Path, way: &mut Way) -> Result<Value, BenchError> {
-        let pipeline = self.folder.join("bench.toml");
-        let state = self.folder.join("state");
-        std::fs::write(&pipeline, source::pipeline(file, &state))?;
+        self.load(url, &source::pipeline(file, &self.folder.join("state")), way)
+    }
+
+    /// The real thing: this program as a user runs it. What it reads from a server is in the same database.
+    fn load(&self, url: &str, pipeline: &str, way: &mut Way) -> Result<Value, BenchError> {
+        let file = self.folder.join("bench.toml");
+        std::fs::write(&file, pipeline)?;
         let since = Instant::now();
         let output = Command::new(&self.program)
             .args(["backfill", "--fresh", "--progress", "none", "--format", "json"])
-            .arg(&pipeline)
+            .arg(&file)
             .env("DATABASE_URL", url)
+            .env("SOURCE", url)
             .stdin(Stdio::null())
             .output()?;
         way.seconds.push(since.elapsed().as_secs_f64());

@@ -1,13 +1,15 @@
 //! Postgres → hypertable, against what a person would type: `psql copy to stdout | psql copy from stdin`.
 
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use super::{Bench, BenchError, Shape, Way, have, rounded, target, time};
 use crate::observe::report::Report;
+
+const PIPELINE: &str = "name = \"bench postgres\"\n[source]\npostgres = \"${SOURCE}\"\n[target]\n\
+                        url = \"${DATABASE_URL}\"\n[[table]]\nfrom = \"legacy_hist\"\nto = \"public.hist\"\n";
 
 /// What was measured.
 #[derive(Debug, Default)]
@@ -47,35 +49,13 @@ impl Bench {
         client.batch_execute("vacuum analyze public.legacy_hist").await?;
         for _ in 0..self.size.rounds {
             target(client, shape).await?;
-            let run = self.ours_from_postgres(url, &mut measured.ours)?;
+            let run = self.load(url, PIPELINE, &mut measured.ours)?;
             measured.runs.push(run);
             target(client, shape).await?;
             pipe(url, &mut measured.pipe)?;
         }
         client.batch_execute("drop table public.legacy_hist").await?;
         Ok(measured)
-    }
-
-    fn ours_from_postgres(&self, url: &str, way: &mut Way) -> Result<Value, BenchError> {
-        let pipeline = self.folder.join("bench_postgres.toml");
-        let text = "name = \"bench postgres\"\n[source]\npostgres = \"${SOURCE}\"\n[target]\n\
-                    url = \"${DATABASE_URL}\"\n[[table]]\nfrom = \"legacy_hist\"\nto = \"public.hist\"\n";
-        std::fs::write(&pipeline, text)?;
-        let since = Instant::now();
-        let output = Command::new(&self.program)
-            .args(["backfill", "--fresh", "--progress", "none", "--format", "json"])
-            .arg(&pipeline)
-            .env("DATABASE_URL", url)
-            .env("SOURCE", url)
-            .stdin(Stdio::null())
-            .output()?;
-        way.seconds.push(since.elapsed().as_secs_f64());
-        let failed = |cause: String| BenchError::Way { way: way.name.to_owned(), cause };
-        if !output.status.success() {
-            let words = [output.stderr, output.stdout].concat();
-            return Err(failed(String::from_utf8_lossy(&words).into_owned()));
-        }
-        serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
     }
 }
 

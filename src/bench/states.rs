@@ -1,8 +1,6 @@
 //! Samples to intervals, against a plain copy of the same rows by the same program.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -79,7 +77,6 @@ fn run(
     to: &str,
     way: &mut Way,
 ) -> Result<(), BenchError> {
-    let pipeline = bench.folder.join("states.toml");
     let columns = match stage.is_empty() {
         true => "",
         false => "equipment = \"unit\"\nkind = { value = \"sample\" }\n",
@@ -91,25 +88,11 @@ fn run(
         file.display(),
         bench.folder.join("state").display()
     );
-    std::fs::write(&pipeline, text)?;
-    let since = Instant::now();
-    let output = Command::new(&bench.program)
-        .args(["backfill", "--fresh", "--progress", "none", "--format", "json"])
-        .arg(&pipeline)
-        .env("DATABASE_URL", url)
-        .stdin(Stdio::null())
-        .output()?;
-    way.seconds.push(since.elapsed().as_secs_f64());
-    let failed = |cause: String| BenchError::Way { way: way.name.to_owned(), cause };
-    if !output.status.success() {
-        let words = [output.stderr, output.stdout].concat();
-        return Err(failed(String::from_utf8_lossy(&words).into_owned()));
-    }
-    let report: Value =
-        serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))?;
+    let report = bench.load(url, &text, way)?;
     let read = report["source_tables"][0]["read"].as_u64();
     if read != Some(bench.size.samples) {
-        return Err(failed(format!("{read:?} of {} samples read", bench.size.samples)));
+        let cause = format!("{read:?} of {} samples read", bench.size.samples);
+        return Err(BenchError::Way { way: way.name.to_owned(), cause });
     }
     Ok(())
 }
