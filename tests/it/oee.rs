@@ -499,6 +499,8 @@ fn odd_values_in_a_persons_columns_stop_one_shift_and_no_run() {
     week(&scene);
     compute(&scene, &[]);
     let before = stored(&scene).len();
+    // A table that somebody made by hand has no check.
+    scene.database.run("alter table \"Shift\" drop constraint \"Shift_weekDays_check\"");
     let fails = |sql: &str, word: &str| {
         scene.database.run(sql);
         let run = scene.millstream(&["oee", "compute", "--progress", "none"]).json(1);
