@@ -350,6 +350,19 @@ impl std::ops::AddAssign for Counts {
     }
 }
 
+/// What a unit does now, as far as is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Current {
+    /// Id of the equipment.
+    pub equipment: String,
+    /// Canonical name of the state that is still open.
+    pub state: &'static str,
+    /// When it began, µs since 2000.
+    pub since: i64,
+    /// Up to when it is known, µs since 2000.
+    pub seen: i64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

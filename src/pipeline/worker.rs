@@ -9,7 +9,6 @@ use bytes::Bytes;
 
 use crate::batch::{Batch, Counts, Position, Row};
 use crate::schema::PgType;
-use crate::sink::current::Current;
 use crate::sink::fingerprint::{Buckets, Fingerprinter, Sum};
 use crate::sink::ledger::Claim;
 use crate::sink::reject::DeadLetter;
@@ -287,15 +286,6 @@ impl Worker {
         state
     }
 
-    fn current(&mut self) -> Vec<Current> {
-        let units = self.stage.iter_mut().flat_map(Stage::current);
-        let shown = units.map(|unit| {
-            let (equipment, state) = (unit.equipment, unit.state);
-            Current { equipment, state, since: unit.since, seen: unit.seen }
-        });
-        shown.collect()
-    }
-
     fn take(&mut self, done: bool) -> Encoded {
         self.settle_latest();
         let next = Open::new(self.open.position.clone());
@@ -320,7 +310,7 @@ impl Worker {
             dead_letters: full.dead_letters,
             buckets: changed.collect(),
             state: self.state(),
-            current: self.current(),
+            current: self.stage.iter_mut().flat_map(Stage::current).collect(),
             position: full.position,
             source_sum: self.source_sum,
             done,

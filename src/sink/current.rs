@@ -7,20 +7,8 @@ use tokio_postgres::{Client, GenericClient, Statement};
 
 use super::SinkError;
 use super::ledger::PgTime;
+use crate::batch::Current;
 use crate::schema::{TableName, TargetTable};
-
-/// The open state of one unit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Current {
-    /// Id of the equipment.
-    pub equipment: String,
-    /// Canonical name of the state.
-    pub state: &'static str,
-    /// When it began, µs since 2000.
-    pub since: i64,
-    /// Up to when it is known, µs since 2000.
-    pub seen: i64,
-}
 
 /// The table of units that belongs to a table of states.
 pub fn table_of(states: &TableName) -> TableName {

@@ -22,7 +22,7 @@ pub mod timescale;
 
 use bytes::Bytes;
 
-use crate::batch::{Counts, Position};
+use crate::batch::{Counts, Current, Position};
 use crate::fault::{self, Fault};
 use fingerprint::Sum;
 use reject::DeadLetter;
@@ -46,7 +46,7 @@ pub struct Encoded {
     /// State that changed.
     pub state: Vec<(String, Vec<u8>)>,
     /// Units whose open state moved.
-    pub current: Vec<current::Current>,
+    pub current: Vec<Current>,
     /// Where the partition has been read to with these rows.
     pub position: Position,
     /// New total of the hashes of the raw rows read.

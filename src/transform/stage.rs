@@ -7,6 +7,7 @@ use super::counts::Counts;
 use super::quality::Quality;
 use super::states::States;
 use super::{Reason, Refusal};
+use crate::batch::Current;
 use crate::config::stage::StagePlan;
 use crate::schema::{Datum, PgType, TargetColumn, TargetTable};
 
@@ -37,19 +38,6 @@ pub enum Taken {
     Used,
     /// It says what the record before it said.
     Duplicate,
-}
-
-/// What a unit does now, as far as is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Current {
-    /// Id of the equipment.
-    pub equipment: String,
-    /// Canonical name of the state that is still open.
-    pub state: &'static str,
-    /// When it began, µs since 2000.
-    pub since: i64,
-    /// Up to when it is known, µs since 2000.
-    pub seen: i64,
 }
 
 /// A stage by its kind.

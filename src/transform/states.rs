@@ -4,13 +4,13 @@
 //! where none does, the last sample as long as it holds; else it is what the file says `otherwise`. Equal
 //! neighbours are one interval. An interval is handed out when it is over; the open one is kept.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::stage::{Column, Current, Record, Step, Taken, place, text_or_null};
+use super::stage::{Column, Record, Step, Taken, place, text_or_null};
 use super::{Reason, Refusal};
+use crate::batch::Current;
 use crate::config::stage::{Overlap, StatesPlan};
 use crate::kpi::state::{Category, State};
 use crate::schema::{Datum, PgType};
@@ -210,10 +210,10 @@ impl Step for States {
         if kind == Kind::Event && unit.is_some_and(|unit| !unit.has_room(at, &label)) {
             return Err(Refusal::at(self.fields.until, Reason::TooManyOverlaps));
         }
-        let unit = match self.units.entry(equipment.to_owned()) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Unit::new(at)),
-        };
+        if unit.is_none() {
+            self.units.insert(equipment.to_owned(), Unit::new(at));
+        }
+        let Some(unit) = self.units.get_mut(equipment) else { return Ok(Taken::Used) };
         for noted in [&mut self.changed, &mut self.moved] {
             if !noted.contains(equipment) {
                 noted.insert(equipment.to_owned());

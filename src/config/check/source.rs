@@ -117,7 +117,7 @@ pub(super) fn check_wildcard(
         let hint = "from = \"plant.*\" and to = \"plant.*\"";
         reader.problems.error(section.place, &section.path, message, hint);
     }
-    let told = ["key", "where", "hypertable", "columns", "rows"];
+    let told = ["key", "where", "hypertable", "columns", "rows", "states", "counts", "quality"];
     if let Some(name) = told.iter().find(|name| wild && section.has(name)) {
         let message = format!("`{name}` is about one table, and this is a wildcard");
         let hint = "give that table a [[table]] of its own: it wins over the wildcard";
